@@ -1,0 +1,44 @@
+"""Run the benchmarks named on the command line, or all, at one thread and at two, and print Markdown tables."""
+
+import argparse
+import importlib
+import platform
+from pathlib import Path
+
+import torch
+
+from benchmarks.harness import table
+
+NAMES = sorted(path.stem.removeprefix("bench_") for path in Path(__file__).parent.glob("bench_*.py"))
+
+
+def processor() -> str:
+    """The processor's name as the system tells it."""
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of: {', '.join(NAMES)}; all if none is given")
+    parser.add_argument("--threads", type=int, nargs="*", default=[1, 2])
+    parser.add_argument("--rounds", type=int, default=7)
+    arguments = parser.parse_args()
+    for name in set(arguments.names) - set(NAMES):
+        parser.error(f"unknown benchmark {name!r}; there are: {', '.join(NAMES)}")
+    print(f"{processor()}, torch {torch.__version__}, Python {platform.python_version()}\n")
+    for name in arguments.names or NAMES:
+        module = importlib.import_module(f"benchmarks.bench_{name}")
+        for threads in arguments.threads:
+            torch.set_num_threads(threads)
+            print(f"## {name}, {threads} thread{'s' if threads > 1 else ''}\n", flush=True)
+            print(table(module.run(arguments.rounds)), flush=True)
+            print(f"\n{module.__doc__}\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""Examples: fetched, verified, parsed, encoded and handed out in batches; this room knows no model.
+
+`load(name, split)` gives a `Dataset`, `Batches` hands out its tensors. Names are bound when they are first used, so
+that `fathom.data.cards` (what there is, from where, under which licence) can be read without importing torch.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fathom.data.batches import Batches
+    from fathom.data.cards import card, kinds, names
+    from fathom.data.csv_table import encode_rows, read_rows
+    from fathom.data.dataset import Card, Dataset, RemoteFile
+    from fathom.data.image_folder import list_images, read_image
+    from fathom.data.loading import get, load, path, verify
+
+_HOMES = {
+    "Batches": "batches",
+    "Card": "dataset",
+    "Dataset": "dataset",
+    "RemoteFile": "dataset",
+    "card": "cards",
+    "encode_rows": "csv_table",
+    "get": "loading",
+    "kinds": "cards",
+    "list_images": "image_folder",
+    "load": "loading",
+    "names": "cards",
+    "path": "loading",
+    "read_image": "image_folder",
+    "read_rows": "csv_table",
+    "verify": "loading",
+}
+
+__all__ = [
+    "Batches",
+    "Card",
+    "Dataset",
+    "RemoteFile",
+    "card",
+    "encode_rows",
+    "get",
+    "kinds",
+    "list_images",
+    "load",
+    "names",
+    "path",
+    "read_image",
+    "read_rows",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'fathom.data' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"fathom.data.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,41 @@
+"""What there is: every registered dataset by name. Nothing here needs torch."""
+
+from types import ModuleType
+
+from fathom.data import drawn_digits, fashion_mnist, mnist, synthetic
+from fathom.data.dataset import Card, RemoteFile
+from fathom.registry import Registry
+
+__all__ = ["CARDS", "KINDS", "Card", "RemoteFile", "card", "kinds", "module", "names"]
+
+KINDS = {
+    "images": "images:DIR[,size=28|28x28][,channels=1|3][,test=0.2][,labels=FILE.csv][,skip_bad=true][,seed=0]",
+    "csv": "csv:FILE,target=COLUMN[,test=0.2][,sep=;][,task=regression|classification][,date=COLUMN+...]"
+    "[,drop=COLUMN+...][,seed=0]",
+}
+_MODULES: dict[str, ModuleType] = {}
+CARDS: Registry[Card] = Registry("dataset")
+for _module in (fashion_mnist, mnist, drawn_digits, synthetic):
+    for _card in _module.CARDS:
+        CARDS.add(_card.name, _card)
+        _MODULES[_card.name] = _module
+
+
+def names() -> list[str]:
+    """The names of all registered datasets."""
+    return CARDS.names()
+
+
+def kinds() -> dict[str, str]:
+    """The kinds of the user's own data, each with its form."""
+    return dict(KINDS)
+
+
+def card(name: str) -> Card:
+    """The card of a registered dataset; UnknownNameError with a suggestion if there is none."""
+    return CARDS.get(name)
+
+
+def module(name: str) -> ModuleType:
+    """The module that reads the dataset: it has `OPTIONS` and `read(card, split, options)`."""
+    return _MODULES[CARDS.get(name).name]

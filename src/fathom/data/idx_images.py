@@ -1,0 +1,81 @@
+"""Sets of pictures in four idx files, as MNIST set the fashion: images and labels of two splits."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fathom.data import cache, idx, store
+from fathom.data.dataset import Card, Dataset
+from fathom.errors import DataError
+from fathom.records import DataUsed
+
+PREFIXES = {"train": "train", "test": "t10k"}
+
+
+def read(card: Card, split: str, options: dict[str, Any]) -> Dataset:
+    """One split: `x` is `(examples, channels, height, width)` float in 0–1, `y` `(examples,)` of int64.
+
+    Args:
+        card: a set of four idx files.
+        split: `train` or `test`.
+        options: `size` (height, width), to which pictures are scaled; `channels` 1, or 3 equal ones.
+
+    Raises:
+        DataError: a file is damaged, or images and labels do not belong together.
+        DownloadError: every mirror gave the wrong bytes.
+        store.UnavailableError: the files are nowhere, and no mirror can be reached.
+    """
+    found = {entry.path.name: entry for entry in store.locate(card)}
+    images = found[f"{PREFIXES[split]}-images-idx3-ubyte.gz"]
+    labels = found[f"{PREFIXES[split]}-labels-idx1-ubyte.gz"]
+    pixels, numbers = _decoded(card, images, labels)
+    x = pixels.float().div_(255).unsqueeze(1)  # faster than dividing bytes
+    channels = options.get("channels", 1)
+    x = resized(x, options.get("size", x.shape[-2:])).expand(-1, channels, -1, -1)
+    used = DataUsed(
+        name=card.name,
+        origin=images.origin,
+        path=str(images.path.parent),
+        sha256={entry.path.name: entry.sha256 for entry in (images, labels)},
+        sizes={split: len(x)},
+    )
+    return Dataset(card, split, {"x": x, "y": numbers.long()}, used, about(card.classes, x))
+
+
+def about(classes: tuple[str, ...], x: Tensor) -> dict[str, Any]:
+    """What prediction must know of pictures like `x`, `(examples, channels, height, width)`."""
+    _, channels, height, width = x.shape
+    return {
+        "kind": "images",
+        "classes": list(classes),
+        "channels": channels,
+        "image_size": [height, width],
+        "mean": 0.0,
+        "std": 1.0,
+    }
+
+
+def resized(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """`(examples, channels, height, width)` scaled to `size` (height, width), bilinear, in 0–1 as before."""
+    if tuple(x.shape[-2:]) == tuple(size):
+        return x
+    chunks = [nn.functional.interpolate(chunk, size, mode="bilinear", antialias=True) for chunk in x.split(1000)]
+    return torch.cat(chunks).clamp_(0, 1)
+
+
+def _decoded(card: Card, images: store.Found, labels: store.Found) -> tuple[Tensor, Tensor]:
+    """The uint8 arrays `(examples, height, width)` and `(examples,)`, from the cache when it has them."""
+    key = f"idx-{images.sha256[:32]}-{labels.sha256[:32]}"
+    keep = images.origin != "sample"  # the sample is small and always at hand
+    if keep and (kept := cache.load_arrays(key)):
+        return kept[0]["x"], kept[0]["y"]
+    pixels, numbers = torch.from_numpy(idx.read(images.path)), torch.from_numpy(idx.read(labels.path))
+    if pixels.dim() != 3 or numbers.shape != pixels.shape[:1]:
+        raise DataError(
+            f"{card.name}: expected images (n, height, width) and n labels, got {tuple(pixels.shape)} and "
+            f"{tuple(numbers.shape)}; fetch the files again"
+        )
+    if keep:
+        cache.save_arrays(key, {"x": pixels, "y": numbers})
+    return pixels, numbers

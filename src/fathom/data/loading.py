@@ -1,0 +1,174 @@
+"""From a name to a dataset: registered ones, `NAME,key=value`, and the user's own, `KIND:PATH,key=value`."""
+
+import difflib
+import importlib
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from fathom.data import cards, options, store
+from fathom.data.dataset import Card, Dataset
+from fathom.errors import DataError, InputError
+from fathom.registry import unknown
+
+SPLITS = ("train", "test")
+_READERS = {"images": "fathom.data.image_folder", "csv": "fathom.data.csv_table"}  # imported when needed
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a dataset's name says: the `kind` (empty for a registered set), its name or path, the user's options."""
+
+    kind: str
+    target: str
+    options: dict[str, str] = field(default_factory=dict)
+
+
+def load(name: str, split: str = "train", **defaults: Any) -> Dataset:
+    """One split of the dataset `name`.
+
+    Args:
+        name: a registered name (`fashion-mnist`) or `KIND:PATH`, either with `,key=value` behind it.
+        split: `train` or `test`.
+        defaults: options that a recipe asks for (`image_size=28, channels=1`). The user's `key=value` override them,
+            and those that this kind of data does not have are left out.
+
+    Raises:
+        UnknownNameError: no such dataset, kind, option or split; the nearest is suggested.
+        InputError: an option has a value that it may not have.
+        DataError: a file is missing or damaged.
+        DownloadError: every mirror that answered gave wrong bytes.
+
+    When the files of a registered set are nowhere and can't be downloaded, its sample stands in; one line on stderr
+    says so, and `used` and `card` are the sample's.
+    """
+    if split not in SPLITS:
+        raise unknown("split", split, SPLITS)
+    spec = parse(name)
+    if spec.kind:
+        reader = importlib.import_module(_READERS[spec.kind])
+        chosen = options.resolve(f"{spec.kind}:", reader.OPTIONS, spec.options, defaults)
+        dataset: Dataset = reader.read(name, Path(spec.target).expanduser(), split, chosen)
+        return dataset
+    return _registered(spec, split, defaults)
+
+
+def _registered(spec: Spec, split: str, defaults: dict[str, Any]) -> Dataset:
+    card, module = cards.card(spec.target), cards.module(spec.target)
+    chosen = options.resolve(card.name, module.OPTIONS, spec.options, defaults)
+    try:
+        dataset: Dataset = module.read(card, split, chosen)
+        return dataset
+    except store.UnavailableError as error:
+        if not card.sample:
+            raise
+        _say_sample(card, cards.card(card.sample), error)
+    return _registered(replace(spec, target=card.sample), split, defaults)
+
+
+def _say_sample(card: Card, sample: Card, error: store.UnavailableError) -> None:
+    counts = " + ".join(f"{sample.splits[split]:,}" for split in SPLITS)
+    reason = "FATHOM_OFFLINE is set" if store.offline() else str(error).removeprefix(f"{card.name}: ")
+    store.say(
+        f"{card.name}: not on this machine ({reason}); using {sample.name} instead, {counts} examples; "
+        f"fathom data get {card.name} fetches the whole set"
+    )
+
+
+def parse(name: str) -> Spec:
+    """The parts of a dataset's name.
+
+    A path may hold commas and equals signs: of all ways to read it, the longest path that exists is taken.
+
+    Raises:
+        UnknownNameError: no such kind or registered name.
+        InputError: an option is not of the form `key=value`, or the path is left out.
+    """
+    kind, colon, rest = name.partition(":")
+    if not colon:
+        target, _, listed = name.partition(",")
+        if target not in cards.CARDS:
+            raise _unknown_name(target)
+        return Spec("", target, _options(name, listed.split(",") if listed else []))
+    if kind not in _READERS:
+        raise unknown("kind of data", kind, _READERS, f"there are: {', '.join(cards.KINDS.values())}")
+    pieces = rest.split(",")
+    lengths = [count for count in range(len(pieces), 0, -1) if Path(",".join(pieces[:count])).expanduser().exists()]
+    plain = next((count for count, piece in enumerate(pieces) if count and "=" in piece), len(pieces))
+    count = lengths[0] if lengths and rest else plain
+    path = ",".join(pieces[:count])
+    if not path:
+        raise InputError(f"{name}: expected a path after {kind}:, got nothing; write {cards.KINDS[kind]}")
+    return Spec(kind, path, _options(name, pieces[count:]))
+
+
+def _options(name: str, pieces: list[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for piece in pieces:
+        key, equals, value = piece.partition("=")
+        if not equals or not key:
+            raise InputError(f"{name}: expected key=value after the comma, got {piece!r}")
+        if key in found:
+            raise InputError(f"{name}: expected each option once, got {key} twice")
+        found[key] = value
+    return found
+
+
+def _unknown_name(target: str) -> InputError:
+    path = Path(target).expanduser()
+    if target and path.is_dir():
+        return InputError(f"unknown dataset {target!r}, but there is a folder of that name; write images:{target}")
+    if target and path.is_file():
+        return InputError(
+            f"unknown dataset {target!r}, but there is a file of that name; write csv:{target},target=COLUMN"
+        )
+    near = difflib.get_close_matches(target, cards.names(), n=1)
+    hint = (
+        "" if near else f"there are: {', '.join(cards.names())}, and {', '.join(kind + ':PATH' for kind in _READERS)}"
+    )
+    return unknown("dataset", target, cards.names(), hint)
+
+
+# --- what `fathom data` asks ----------------------------------------------------------------------------------------
+
+
+def get(name: str) -> list[store.Found]:
+    """Every file of a registered set, downloaded if it is not here; empty for a generated set.
+
+    Raises:
+        DownloadError: a file can't be had.
+        DataError: a folder of the user holds a damaged one.
+    """
+    return store.get(cards.card(name))
+
+
+def verify(name: str) -> list[store.Found]:
+    """Every file of a registered set that is on this machine, its digest computed anew; empty for a generated set.
+
+    Raises:
+        DataError: a file is missing or damaged.
+    """
+    card = cards.card(name)
+    found = [store.find(card, file, fresh=True) for file in card.files]
+    missing = [file.name for file, entry in zip(card.files, found, strict=True) if entry is None]
+    if missing:
+        raise DataError(
+            f"{name}: expected {len(card.files)} files, {len(missing)} are not on this machine (first: {missing[0]}); "
+            f"run fathom data get {name}, or set FATHOM_DATA"
+        )
+    return [entry for entry in found if entry is not None]
+
+
+def path(name: str) -> Path:
+    """The folder that holds a registered set's files.
+
+    Raises:
+        DataError: they are not on this machine or damaged, or the set is generated and has none.
+    """
+    card = cards.card(name)
+    if not card.files:
+        raise DataError(f"{name}: expected a set made of files, but it is generated when it is loaded")
+    for file in card.files:
+        if (found := store.find(card, file)) is not None:
+            return found.path.parent
+    raise DataError(f"{name}: not on this machine; run fathom data get {name}, or set FATHOM_DATA")

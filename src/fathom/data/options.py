@@ -1,0 +1,109 @@
+"""Options of a dataset, `key=value`: what each may be, and one clear line for each that is not."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fathom.errors import InputError
+from fathom.registry import unknown
+
+Converter = Callable[[Any], Any]  # raises ValueError("expected ...")
+
+
+def integer(minimum: int) -> Converter:
+    """Whole numbers from `minimum`."""
+
+    def convert(value: Any) -> int:
+        try:
+            number = int(str(value))
+        except ValueError:
+            number = minimum - 1
+        if number < minimum:
+            raise ValueError(f"expected a whole number from {minimum}")
+        return number
+
+    return convert
+
+
+def number(minimum: float = 0.0, below: float = float("inf")) -> Converter:
+    """Numbers with `minimum <= number < below`."""
+
+    def convert(value: Any) -> float:
+        try:
+            result = float(value)
+        except (TypeError, ValueError):
+            result = float("nan")
+        if not minimum <= result < below:
+            limit = f" and below {below:g}" if below < float("inf") else ""
+            raise ValueError(f"expected a number from {minimum:g}{limit}")
+        return result
+
+    return convert
+
+
+def choice(*values: Any) -> Converter:
+    """One of `values`, told apart by how they are written."""
+
+    def convert(value: Any) -> Any:
+        for known in values:
+            if str(value) == str(known):
+                return known
+        raise ValueError(f"expected one of {', '.join(str(known) for known in values)}")
+
+    return convert
+
+
+def boolean(value: Any) -> bool:
+    """`true`, `false` and their usual spellings."""
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    if str(value).lower() not in words:
+        raise ValueError("expected true or false")
+    return words[str(value).lower()]
+
+
+def image_size(value: Any) -> tuple[int, int]:
+    """`28`, `28x32` or a pair: (height, width) in pixels."""
+    parts = list(value) if isinstance(value, list | tuple) else str(value).lower().split("x")
+    try:
+        sides = [int(str(part)) for part in parts]
+    except ValueError:
+        sides = []
+    if len(sides) not in (1, 2) or any(side < 1 or side > 10_000 for side in sides):
+        raise ValueError("expected pixels as 28 or HEIGHTxWIDTH as 28x32")
+    return sides[0], sides[-1]
+
+
+def text(value: Any) -> str:
+    """Any text but the empty one."""
+    if not str(value):
+        raise ValueError("expected some text")
+    return str(value)
+
+
+ALIASES = {"image_size": "size"}
+IMAGE_OPTIONS: Mapping[str, Converter] = {"size": image_size, "channels": choice(1, 3)}
+
+
+def resolve(
+    what: str, known: Mapping[str, Converter], given: Mapping[str, Any], defaults: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The options in force: the recipe's `defaults`, overridden by those `given` by the user.
+
+    A default that this kind of data does not have is left out: the recipe asks, the user decides what it gets.
+
+    Raises:
+        UnknownNameError: the user gave an option that is not `known`.
+        InputError: a value is not one of those an option may have.
+    """
+    given = {ALIASES.get(key, key): value for key, value in given.items()}
+    wishes = {ALIASES.get(key, key): value for key, value in defaults.items()}
+    for key in given:
+        if key not in known:
+            raise unknown(f"option of {what}", key, known, "" if known else "it takes no options")
+    chosen = {key: value for key, value in wishes.items() if key in known} | given
+    resolved = {}
+    for key, value in chosen.items():
+        try:
+            resolved[key] = known[key](value)
+        except ValueError as error:
+            raise InputError(f"{what}: {key}: {error}, got {str(value)!r}") from None
+    return resolved

@@ -1,0 +1,30 @@
+"""What constructors check and choose at the door: sizes, activations and poolings by name."""
+
+from typing import Any
+
+from fathom.errors import InputError
+from fathom.registry import unknown
+
+ACTIVATIONS = {"relu": "ReLU", "sigmoid": "Sigmoid", "tanh": "Tanh"}
+POOLINGS = {"avg": "AvgPool2d", "max": "MaxPool2d"}
+
+
+def at_least(minimum: int, **sizes: int) -> None:
+    """InputError, naming the argument, unless every size is an int of at least `minimum`."""
+    for name, size in sizes.items():
+        if not isinstance(size, int) or size < minimum:
+            raise InputError(f"{name}: expected a whole number of at least {minimum}, got {size!r}")
+
+
+def activation_layer(name: str, nn: Any) -> Any:
+    """The activation called `name`, from the namespace `nn`."""
+    if name not in ACTIVATIONS:
+        raise unknown("activation", name, ACTIVATIONS)
+    return getattr(nn, ACTIVATIONS[name])()
+
+
+def pooling_layer(name: str, nn: Any, **kwargs: Any) -> Any:
+    """The pooling called `name`, from the namespace `nn`; `kwargs` are its arguments."""
+    if name not in POOLINGS:
+        raise unknown("pooling", name, POOLINGS)
+    return getattr(nn, POOLINGS[name])(**kwargs)

@@ -1,0 +1,94 @@
+"""The average or the largest entry of every window, one axis after the other."""
+
+from functools import reduce
+
+import torch
+from torch import Tensor
+
+from fathom.errors import InputError, ShapeError
+from fathom.ops.padding import pad
+from fathom.ops.windows import Size, per_axis, taps
+
+
+def avg_pool2d(
+    x: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0, *, count_include_pad: bool = True
+) -> Tensor:
+    """The mean of every window.
+
+    Args:
+        x: `(..., height, width)`.
+        kernel_size: pixels of a window, along each axis or one number for both.
+        stride: pixels from one window to the next; the kernel's size if not given.
+        padding: zeros on every side, at most half the kernel.
+        count_include_pad: whether the padding counts as pixels.
+
+    Returns:
+        `(..., out_height, out_width)`.
+
+    Twin: `torch.nn.functional.avg_pool2d`. Source: Dive into Deep Learning, "Pooling".
+    """
+    return _average(x, 2, kernel_size, stride, padding, count_include_pad)
+
+
+def max_pool2d(
+    x: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0, dilation: Size = 1
+) -> Tensor:
+    """The largest entry of every window; of equal ones the first gets the gradient.
+
+    Args:
+        x: `(..., height, width)`.
+        kernel_size: pixels of a window, along each axis or one number for both.
+        stride: pixels from one window to the next; the kernel's size if not given.
+        padding: minus infinity on every side, at most half the kernel.
+        dilation: pixels from one entry of a window to the next.
+
+    Returns:
+        `(..., out_height, out_width)`.
+
+    Twin: `torch.nn.functional.max_pool2d`. Source: Dive into Deep Learning, "Pooling".
+    """
+    return _largest(x, 2, kernel_size, stride, padding, dilation)
+
+
+def _average(
+    x: Tensor, axes: int, kernel_size: Size, stride: Size | None, padding: Size, count_include_pad: bool
+) -> Tensor:
+    kernel, steps, sides = _checked(x, axes, kernel_size, stride, padding)
+    if count_include_pad or not any(sides):
+        count: Tensor | int = reduce(lambda a, b: a * b, kernel)
+    else:
+        count = _sums(pad(torch.ones_like(x[(0,) * (x.dim() - axes)]), sides, sides), kernel, steps)
+    return _sums(pad(x, sides, sides), kernel, steps) / count
+
+
+def _sums(x: Tensor, kernel: tuple[int, ...], steps: tuple[int, ...]) -> Tensor:
+    for axis in range(-1, -len(kernel) - 1, -1):
+        x = reduce(torch.add, taps(x, axis, kernel[axis], steps[axis]))
+    return x
+
+
+def _largest(x: Tensor, axes: int, kernel_size: Size, stride: Size | None, padding: Size, dilation: Size) -> Tensor:
+    kernel, steps, sides = _checked(x, axes, kernel_size, stride, padding)
+    spread = per_axis(dilation, axes, "dilation")
+    x = pad(x, sides, sides, value=float("-inf"))
+    for axis in range(-1, -axes - 1, -1):  # the last axis first, so that ties go to the first entry in reading order
+        x = reduce(_larger, taps(x, axis, kernel[axis], steps[axis], spread[axis]))
+    return x
+
+
+def _larger(first: Tensor, second: Tensor) -> Tensor:
+    """The larger of the two, entry by entry: the first of equals, and NaN if either is."""
+    return torch.where((second > first) | second.isnan(), second, first)
+
+
+def _checked(
+    x: Tensor, axes: int, kernel_size: Size, stride: Size | None, padding: Size
+) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    if x.dim() < axes:
+        raise ShapeError(f"x: expected at least {axes} axes to pool over, got {tuple(x.shape)}")
+    kernel = per_axis(kernel_size, axes, "kernel_size")
+    steps = kernel if stride is None else per_axis(stride, axes, "stride")
+    sides = per_axis(padding, axes, "padding", minimum=0)
+    if any(2 * side > size for side, size in zip(sides, kernel, strict=True)):
+        raise InputError(f"padding: expected at most half of kernel_size {kernel}, got {sides}")
+    return kernel, steps, sides

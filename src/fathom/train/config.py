@@ -1,0 +1,100 @@
+"""The settings that every recipe shares."""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from fathom import optim, registry
+from fathom.errors import InputError
+
+MACHINE_FIELDS = ("seed", "device", "threads", "compile", "rung", "data")
+"""Fields in which a run may differ from the source and still have the source's settings."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """What changes the numbers of a run.
+
+    Args:
+        epochs: times that all training examples are seen.
+        batch_size: examples an update.
+        lr: learning rate.
+        optimizer: update rule: sgd, momentum (0.9), nesterov (0.9), adam, adamw, rmsprop, adagrad, adadelta.
+        schedule: course of the learning rate over the whole training: constant, linear (to 0), cosine (to 0).
+        warmup: updates in which the learning rate rises linearly from 0.
+        clip: greatest global norm of the gradient; 0 does not clip.
+        accumulate: parts in which a batch goes through the model, to save memory.
+        patience: epochs without a new best after which training stops; 0 goes on to the end.
+        seed: of initial weights, shuffling and dropout.
+        device: auto (the best there is), cpu, cuda, cuda:1, xpu or mps.
+        precision: of matrix products: fp32, bf16, or fp16 with loss scaling.
+        compile: let torch.compile fuse the model.
+        rung: layers to build the model from: torch (torch.nn) or scratch (bare tensor operations).
+        data: a dataset's name, or your own as KIND:PATH[,key=value]; see fathom data list.
+        limit: batches an epoch, in training and testing alike; 0 takes all.
+        threads: processor threads; 0 takes what torch chooses.
+    """
+
+    epochs: int = 10
+    batch_size: int = 256
+    lr: float = 0.1
+    optimizer: str = "sgd"
+    schedule: str = "constant"
+    warmup: int = 0
+    clip: float = 0.0
+    accumulate: int = 1
+    patience: int = 0
+    seed: int = 0
+    device: str = "auto"
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    compile: bool = False
+    rung: Literal["torch", "scratch"] = "torch"
+    data: str = ""
+    limit: int = 0
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        """Check every range; InputError says which field, what was expected and what came."""
+        for name in ("epochs", "batch_size", "accumulate"):
+            self._check(name, at_least=1)
+        for name in ("warmup", "patience", "limit", "threads", "clip"):
+            self._check(name, at_least=0)
+        self._check("seed", at_least=0, at_most=2**32 - 1)
+        self._check("lr", above=0)
+        if self.optimizer not in optim.optimizer_names():
+            raise registry.unknown("optimizer", self.optimizer, optim.optimizer_names())
+        if self.schedule not in optim.schedule_names():
+            raise registry.unknown("schedule", self.schedule, optim.schedule_names())
+        for name, words in (("precision", ("fp32", "bf16", "fp16")), ("rung", ("torch", "scratch"))):
+            if getattr(self, name) not in words:
+                raise registry.unknown(name, str(getattr(self, name)), words)
+
+    def _check(
+        self, name: str, *, at_least: float | None = None, above: float | None = None, at_most: float | None = None
+    ) -> None:
+        value = getattr(self, name)
+        wanted = []
+        if at_least is not None:
+            wanted.append(f"at least {at_least:g}")
+        if above is not None:
+            wanted.append(f"above {above:g}")
+        if at_most is not None:
+            wanted.append(f"at most {at_most:g}")
+        fits = (
+            math.isfinite(value)
+            and (at_least is None or value >= at_least)
+            and (above is None or value > above)
+            and (at_most is None or value <= at_most)
+        )
+        if not fits:
+            raise InputError(f"--{name.replace('_', '-')}: expected a number {' and '.join(wanted)}, got {value}")
+
+    def changes(self) -> dict[str, Any]:
+        """The fields that differ from the recipe's own settings and matter to a comparison with its source."""
+        defaults = type(self)()
+        return {
+            entry.name: getattr(self, entry.name)
+            for entry in dataclasses.fields(self)
+            if entry.name not in MACHINE_FIELDS and getattr(self, entry.name) != getattr(defaults, entry.name)
+        }

@@ -1,0 +1,268 @@
+"""One supervised experiment from settings to result: what most recipes have in common."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from fathom import devices, optim
+from fathom.data import Batches
+from fathom.errors import RunFolderError, Stopped
+from fathom.records import DataUsed, Published, Result, RunFolder
+from fathom.seeding import RandomStates, seed_everything
+from fathom.train.checkpoints import Checkpoints, load_weights, restore
+from fathom.train.config import TrainConfig
+from fathom.train.environment import environment
+from fathom.train.events import Listener, Progress, Stateful
+from fathom.train.listeners import EarlyStopping, JsonLines
+from fathom.train.loop import Step, fit
+from fathom.train.supervised import Measure, evaluate, supervised
+
+
+class Examples(Protocol):
+    """What a training needs of a dataset."""
+
+    tensors: dict[str, Tensor]
+    used: DataUsed
+    about: dict[str, Any]
+
+    def __len__(self) -> int:
+        """Number of examples."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What is learnt: how to build the model, what to minimise, what to count.
+
+    Args:
+        build: gives the model on the CPU, its weights drawn from torch's global generator.
+        loss: `(outputs, target)` to the batch's mean loss.
+        measures: further numbers by name, besides the loss.
+        monitor: which number of an epoch's record chooses the best epoch.
+        maximise: whether more of it is better.
+        decay: weight decay, the λ in `λ/2 ||w||²`.
+        inspect: numbers read from the model itself after each epoch (the norm of its weights).
+        groups: splits the model's parameters into torch's parameter groups; None puts all into one.
+    """
+
+    build: Callable[[], nn.Module]
+    loss: Measure
+    measures: Mapping[str, Measure]
+    monitor: str = "test_loss"
+    maximise: bool = False
+    decay: float = 0.0
+    inspect: Callable[[nn.Module], Mapping[str, float]] | None = None
+    groups: Callable[[nn.Module], list[dict[str, Any]]] | None = None
+
+
+def describe(train: Examples) -> dict[str, Any]:
+    """What `predict` must know of the data: the set's own words and the shape of one example."""
+    return {**train.about, "example_shape": list(train.tensors["x"].shape[1:])}
+
+
+def experiment(
+    recipe: str,
+    config: TrainConfig,
+    task: Task,
+    train: Examples,
+    test: Examples,
+    *,
+    published: Sequence[Mapping[str, Any]] = (),
+    folder: RunFolder | None = None,
+    listeners: Sequence[Listener] = (),
+    batch_transform: Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]] | None = None,
+) -> Result:
+    """Train `task` on `train`, measure it on `test` after each epoch, and give the result.
+
+    With a folder, the training is logged and saved there, and goes on from what is found there; without one nothing
+    touches the disk.
+
+    Args:
+        recipe: its name, for the result.
+        published: the source's figures, as `records.Published` takes them.
+        listeners: besides those that write the folder's log and checkpoints.
+        batch_transform: applied to each training batch (noise on the inputs, say); draws from torch's generator.
+    """
+    device = prepare(config)
+    model = task.build().to(device)
+    parameters = task.groups(model) if task.groups else list(model.parameters())
+    options = {"weight_decay": task.decay} if task.decay else {}
+    optimizer = optim.create(config.optimizer, parameters, config.lr, **options)
+    limits: dict[str, Any] = {"batch_size": config.batch_size, "limit": config.limit, "device": device}
+    batches = Batches(*train.tensors.values(), shuffle=True, seed=config.seed, **limits)
+    held_out = Batches(*test.tensors.values(), **limits)
+    step = supervised(
+        torch.compile(model) if config.compile else model,  # type: ignore[arg-type]
+        task.loss,
+        optimizer,
+        clip=config.clip,
+        schedule=_schedule(config, len(batches)),
+        precision=config.precision,
+        accumulate=config.accumulate,
+        measures=task.measures,
+    )
+    measures = {"loss": task.loss, **task.measures}
+
+    def measure() -> dict[str, float]:
+        measured = evaluate(model, held_out, measures, precision=config.precision)
+        return {**measured, **(task.inspect(model) if task.inspect else {})}
+
+    return conduct(
+        recipe,
+        config,
+        (lambda batch: step(batch_transform(batch))) if batch_transform else step,
+        batches,
+        {"model": model, "optimizer": optimizer, "step": step},
+        train,
+        evaluate=measure,
+        monitor=task.monitor,
+        maximise=task.maximise,
+        published=published,
+        folder=folder,
+        listeners=listeners,
+    )
+
+
+def prepare(config: TrainConfig) -> torch.device:
+    """Set the threads, seed every generator, and give the device that `config` asks for."""
+    devices.use_threads(config.threads)
+    seed_everything(config.seed)
+    return devices.choose(config.device)
+
+
+def conduct(
+    recipe: str,
+    config: TrainConfig,
+    step: Step,
+    batches: Batches,
+    state: Mapping[str, Stateful],
+    train: Examples,
+    *,
+    evaluate: Callable[[], Mapping[str, float]],
+    monitor: str = "test_loss",
+    maximise: bool = False,
+    published: Sequence[Mapping[str, Any]] = (),
+    folder: RunFolder | None = None,
+    watchers: Sequence[Listener] = (),
+    listeners: Sequence[Listener] = (),
+) -> Result:
+    """Train with any step, from where the folder stands to the result: the part of `experiment` that knows no model.
+
+    Args:
+        step: as `fit` takes it; call `prepare` before building what it works on.
+        state: what the step changes, the model as `model`; batches, progress and random states are added.
+        train: the examples in `batches`, for what the folder must remember of them.
+        evaluate: gives the numbers that join each epoch's record.
+        watchers: told of each epoch before it is saved, so that they may end the training for good.
+        listeners: told after the log and the checkpoint have been written.
+    """
+    progress = Progress()
+    whole: dict[str, Stateful] = {**state, "batches": batches, "progress": progress, "rng": RandomStates()}
+    settings = {**dataclasses.asdict(config), "threads": torch.get_num_threads()}
+    heard: list[Listener] = list(watchers)
+    if config.patience:
+        heard.append(EarlyStopping(config.patience, monitor, maximise))
+    if folder is not None:
+        folder.write_config(recipe, settings)
+        folder.write_data(describe(train))
+        if folder.last.is_file():
+            restore(whole, folder.last)
+        heard += [JsonLines(folder.log, progress), Checkpoints(folder, whole, monitor, maximise)]
+    try:
+        fit(step, batches, epochs=config.epochs, state=whole, evaluate=evaluate, listeners=[*heard, *listeners])
+    except Stopped as stopped:
+        if folder is None:
+            raise
+        command = f"fathom train {recipe} --resume {folder.path}"
+        raise Stopped(f"{stopped}, saved at step {progress.step}; go on with: {command}", stopped.signal_number) from None
+    result = Result(
+        recipe=recipe,
+        config=settings,
+        metrics=final_metrics(progress, monitor, maximise),
+        history=tuple(progress.history),
+        published=tuple(Published(**figure) for figure in published),
+        data=(train.used,),
+        environment=environment(batches.tensors[0].device),
+        seconds=progress.seconds,
+        folder=str(folder.path) if folder else "",
+        notes=comparison_notes(config, train.used, epochs_done=progress.epoch),
+    )
+    if folder is not None:
+        folder.write_result(result)
+    return result
+
+
+def measured_again(
+    folder: RunFolder,
+    config: TrainConfig,
+    metrics: Mapping[str, float],
+    used: DataUsed,
+    published: Sequence[Mapping[str, Any]],
+    note: str,
+) -> Result:
+    """The result of measuring a run's saved model once more; `note` says which of its checkpoints that is."""
+    return Result(
+        recipe=folder.recipe,
+        config=dataclasses.asdict(config),
+        metrics=dict(metrics),
+        published=tuple(Published(**figure) for figure in published),
+        data=(used,),
+        environment=environment(torch.device("cpu")),
+        folder=str(folder.path),
+        notes=(note, *comparison_notes(config, used)),
+    )
+
+
+def _schedule(config: TrainConfig, steps_per_epoch: int) -> optim.Schedule | None:
+    if config.schedule == "constant" and config.warmup == 0:
+        return None
+    return optim.create_schedule(config.schedule, config.epochs * steps_per_epoch, config.warmup)
+
+
+def final_metrics(progress: Progress, monitor: str, maximise: bool) -> dict[str, float]:
+    """The last epoch's record, and the best of the monitored number under `best_`."""
+    last = {name: value for name, value in progress.history[-1].items() if name != "epoch"}
+    scores = [record[monitor] for record in progress.history if monitor in record]
+    if scores:
+        last[f"best_{monitor}"] = max(scores) if maximise else min(scores)
+    return last
+
+
+def comparison_notes(config: TrainConfig, used: DataUsed, epochs_done: int | None = None) -> tuple[str, ...]:
+    """What stands between this result and the published figure: other settings, other or sample data."""
+    defaults = type(config)()
+    notes = []
+    if changes := config.changes():
+        listing = ", ".join(f"{name} {value} (source {getattr(defaults, name)})" for name, value in changes.items())
+        notes.append(f"other settings: {listing}")
+    if used.origin == "sample":
+        notes.append(f"sample data: {used.name}, {sum(used.sizes.values()):,} examples")
+    elif used.origin == "generated" and used.name not in config.data:
+        notes.append(f"stand-in data: {used.name}, which is generated")
+    elif config.data != defaults.data:
+        notes.append(f"other data: {config.data}")
+    if epochs_done is not None and epochs_done < config.epochs:
+        notes.append(f"stopped early, after epoch {epochs_done} of {config.epochs}")
+    return tuple(notes)
+
+
+def load_model(folder: RunFolder, build: Callable[[], nn.Module], *, best: bool = True) -> nn.Module:
+    """The trained model of a run, on the CPU in evaluation mode.
+
+    Args:
+        build: gives a model of the same shape.
+        best: of the best epoch; False takes the last state.
+
+    Raises:
+        RunFolderError: the run never saved anything, or its checkpoint does not fit.
+    """
+    path: Path = folder.best if best and folder.best.is_file() else folder.last
+    if not path.is_file():
+        raise RunFolderError(
+            f"{folder.path} has no checkpoint yet; train it with fathom train {folder.recipe} --resume {folder.path}"
+        )
+    return load_weights(build(), path)

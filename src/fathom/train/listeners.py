@@ -1,0 +1,113 @@
+"""Small listeners: the log, TensorBoard, early stopping."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from fathom.errors import SaveError
+from fathom.records import dump_json, write_text
+from fathom.train.events import Progress
+
+
+class JsonLines:
+    """Writes `metrics.jsonl`: about 20 lines an epoch with the running means, and one with each epoch's record.
+
+    On a resumed run the file is first cut back to the step from which the run goes on.
+    """
+
+    def __init__(self, path: Path, progress: Progress, lines_per_epoch: int = 20) -> None:
+        self.path, self.lines_per_epoch = path, lines_per_epoch
+        self._cut(progress.step)
+
+    def step(self, progress: Progress) -> None:
+        """Write a line at every twentieth of an epoch."""
+        if progress.step % max(1, progress.steps_per_epoch // self.lines_per_epoch) == 0:
+            self._write({"step": progress.step, "epoch": progress.epoch + 1, **progress.metrics})
+
+    def epoch(self, progress: Progress) -> None:
+        """Write the epoch's record."""
+        self._write({"step": progress.step, **progress.history[-1]})
+
+    def end(self, progress: Progress) -> None:
+        """Nothing is left to write: each line is on the disk at once."""
+
+    def _write(self, record: dict[str, Any]) -> None:
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(dump_json(record, indent=None) + "\n")
+        except OSError as error:
+            raise SaveError(f"could not write {self.path}: {error.strerror}; make room, then resume") from error
+
+    def _cut(self, step: int) -> None:
+        if not self.path.is_file():
+            return
+        kept = []
+        for line in self.path.read_text(encoding="utf-8").splitlines(keepends=True):
+            try:
+                record = json.loads(line)
+            except ValueError:  # the process was killed while it wrote this line
+                break
+            if record["step"] > step or not line.endswith("\n"):
+                break
+            kept.append(line)
+        write_text(self.path, "".join(kept))
+
+
+class TensorBoard:
+    """Writes the epochs' records for TensorBoard into `folder/tensorboard`; needs the extra `log`."""
+
+    def __init__(self, folder: Path, progress: Progress | None = None) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        step = progress.step if progress else 0
+        self.writer = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1 if step else None)
+
+    @staticmethod
+    def available() -> bool:
+        """Whether the extra is installed."""
+        from importlib.util import find_spec
+
+        return find_spec("tensorboard") is not None
+
+    def step(self, progress: Progress) -> None:
+        """Write the running loss twenty times an epoch."""
+        if progress.step % max(1, progress.steps_per_epoch // 20) == 0:
+            self.writer.add_scalar("loss/running", progress.metrics["loss"], progress.step)
+
+    def epoch(self, progress: Progress) -> None:
+        """Write the epoch's record, training and test under one heading."""
+        for name, value in progress.history[-1].items():
+            split, _, what = name.partition("_")
+            if what:
+                self.writer.add_scalar(f"{what}/{split}", value, progress.step)
+
+    def end(self, progress: Progress) -> None:
+        """Close the file."""
+        self.writer.close()
+
+
+class EarlyStopping:
+    """Ends the training after `patience` epochs in a row without a new best. Its memory is the history itself.
+
+    Args:
+        patience: epochs, at least 1.
+        monitor: the name in an epoch's record.
+        maximise: whether more of it is better.
+    """
+
+    def __init__(self, patience: int, monitor: str = "test_loss", maximise: bool = False) -> None:
+        self.patience, self.monitor, self.maximise = patience, monitor, maximise
+
+    def step(self, progress: Progress) -> None:
+        """Steps don't count."""
+
+    def epoch(self, progress: Progress) -> None:
+        """Say `enough` when the best epoch lies `patience` epochs back."""
+        scores = [record[self.monitor] for record in progress.history if self.monitor in record]
+        if not scores:
+            return
+        best = max(scores) if self.maximise else min(scores)
+        progress.enough = len(scores) - 1 - scores.index(best) >= self.patience
+
+    def end(self, progress: Progress) -> None:
+        """Nothing to do."""
