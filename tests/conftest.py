@@ -14,8 +14,8 @@ REAL_DATA = os.environ.get("FATHOM_DATA", "")
 
 
 @pytest.fixture(autouse=True)
-def isolated_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FATHOM_CACHE", str(tmp_path / "cache"))
+def isolated_data(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FATHOM_CACHE", str(tmp_path_factory.mktemp("cache") / "fathom"))
     monkeypatch.setenv("FATHOM_OFFLINE", "1")
     monkeypatch.delenv("FATHOM_DATA", raising=False)
     store.forget()

@@ -39,9 +39,10 @@ class RandomStates:
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values; the accelerator's states are there when it is in use."""
+        version, words, gauss = random.getstate()
         name, keys, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002
         states: dict[str, Any] = {
-            "python": random.getstate(),
+            "python": {"words": torch.tensor(words), "rest": (version, gauss)},
             "numpy": {
                 "keys": torch.from_numpy(np.asarray(keys).astype(np.int64)),
                 "rest": (str(name), int(position), int(has_gauss), float(cached)),
@@ -54,8 +55,8 @@ class RandomStates:
 
     def load_state_dict(self, states: dict[str, Any]) -> None:
         """Put back what `state_dict` gave."""
-        version, words, gauss = states["python"]
-        random.setstate((version, tuple(words), gauss))
+        version, gauss = states["python"]["rest"]
+        random.setstate((version, tuple(states["python"]["words"].tolist()), gauss))
         name, position, has_gauss, cached = states["numpy"]["rest"]
         keys = states["numpy"]["keys"].numpy().astype(np.uint32)
         np.random.set_state((name, keys, position, has_gauss, cached))  # noqa: NPY002

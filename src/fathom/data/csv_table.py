@@ -9,6 +9,7 @@
 """
 
 import os
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,6 +29,8 @@ from fathom.registry import unknown
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Words = list[str | None]  # the cells of a column, None where one is missing
 
 OPTIONS = {
     "target": text,
@@ -118,14 +121,12 @@ def encode_rows(about: Mapping[str, Any], rows: "pd.DataFrame | Sequence[Mapping
     Raises:
         DataError: a column is lacking, a word is none of those known, a number or date is none.
     """
-    frame = _as_text(rows)
+    columns = _columns(rows)
     encoded = []
     for column in about["columns"]:
-        if column["name"] not in frame:
-            raise DataError(
-                f"expected a column {column['name']!r}, got {', '.join(map(str, frame.columns)) or 'none'}; add it"
-            )
-        encoded.append(_ENCODERS[column["kind"]](column, frame[column["name"]]))
+        if column["name"] not in columns:
+            raise DataError(f"expected a column {column['name']!r}, got {', '.join(columns) or 'none'}; add it")
+        encoded.append(_ENCODERS[column["kind"]](column, columns[column["name"]]))
     return torch.from_numpy(np.concatenate(encoded, axis=1)).float()
 
 
@@ -173,14 +174,19 @@ def _frame(file: Path, sep: str | None) -> "pd.DataFrame":
     return frame
 
 
-def _as_text(rows: Any) -> "pd.DataFrame":
+def _columns(rows: Any) -> dict[str, Words]:
+    """The cells of each column, as text."""
     pandas = _pandas()
     is_frame = isinstance(rows, pandas.DataFrame)
-    frame: pd.DataFrame = rows if is_frame else pandas.DataFrame([dict(row) for row in rows], dtype=object)
-    return frame.apply(lambda column: column.map(_cell_text)) if len(frame.columns) else frame
+    frame = rows if is_frame else pandas.DataFrame([dict(row) for row in rows], dtype=object)
+    return {str(name): _words(frame[name]) for name in frame.columns}
 
 
-def _cell_text(cell: Any) -> Any:
+def _words(column: "pd.Series") -> Words:
+    return [_cell_text(cell) for cell in column.tolist()]
+
+
+def _cell_text(cell: Any) -> str | None:
     """A cell as text; None if it is missing."""
     if cell is None or cell != cell or str(cell).strip() in MISSING:
         return None
@@ -216,7 +222,7 @@ def _target_name(name: str, frame: "pd.DataFrame", options: dict[str, Any]) -> s
 
 def _with_target(file: Path, frame: "pd.DataFrame", target: str) -> "pd.DataFrame":
     """The rows whose target is there; the others are counted aloud."""
-    there = frame[target].map(_cell_text).notna()
+    there = np.array([word is not None for word in _words(frame[target])])
     if not there.any():
         raise DataError(f"{file}: expected values in the target column {target!r}, got none; choose another target=")
     if not there.all():
@@ -226,7 +232,7 @@ def _with_target(file: Path, frame: "pd.DataFrame", target: str) -> "pd.DataFram
 
 def _target(file: Path, column: "pd.Series", task: str | None) -> tuple[str, list[str], np.ndarray]:
     """Task, classes and the values: class numbers of int64, or float64."""
-    words = column.map(_cell_text)
+    words = [word for word in _words(column) if word is not None]  # rows without a target are gone by now
     numbers = _numbers(words)
     if task == "regression" and numbers is None:
         example = next(word for word in words if _number(word) is None)
@@ -257,7 +263,7 @@ def _number(word: str | None) -> float | None:
         return None
 
 
-def _numbers(words: "pd.Series") -> np.ndarray | None:
+def _numbers(words: Sequence[str | None]) -> np.ndarray | None:
     """float64 with NaN for missing cells; None if a cell is no number."""
     values = [_number(word) for word in words]
     if any(value is None and word is not None for value, word in zip(values, words, strict=True)):
@@ -267,13 +273,12 @@ def _numbers(words: "pd.Series") -> np.ndarray | None:
 
 def _described(file: Path, column: "pd.Series", is_date: bool, train: np.ndarray) -> dict[str, Any] | None:
     """What encoding a column needs: kind and statistics of the training rows; None if it is left out (said aloud)."""
-    words = column.map(_cell_text).astype(object)
-    words = words.where(words.notna(), None)
-    name, there = str(column.name), words[words.notna()]
-    if len(there) == 0:
+    name, words = str(column.name), _words(column)
+    there = [word for word in words if word is not None]
+    if not there:
         store.say(f"{file}: column {name!r} has no value in any row and is left out")
         return None
-    if is_date or (len(there) and there.str.fullmatch(ISO_DATE).all()):
+    if is_date or all(re.fullmatch(ISO_DATE, word) for word in there):
         parts = _date_parts({"name": name}, words)
         return {"name": name, "kind": "date", **_statistics(parts, train)}
     numbers = _numbers(words)
@@ -314,7 +319,7 @@ def _standardised(column: Mapping[str, Any], values: np.ndarray) -> np.ndarray:
     return np.concatenate([scaled, missing], axis=1) if column["missing"] else scaled
 
 
-def _encode_number(column: Mapping[str, Any], words: "pd.Series") -> np.ndarray:
+def _encode_number(column: Mapping[str, Any], words: Words) -> np.ndarray:
     numbers = _numbers(words)
     if numbers is None:
         wrong = next(word for word in words if word is not None and _number(word) is None)
@@ -325,7 +330,7 @@ def _encode_number(column: Mapping[str, Any], words: "pd.Series") -> np.ndarray:
     return _standardised(column, numbers[:, None])
 
 
-def _encode_category(column: Mapping[str, Any], words: "pd.Series") -> np.ndarray:
+def _encode_category(column: Mapping[str, Any], words: Words) -> np.ndarray:
     places = {word: place for place, word in enumerate(column["words"])}
     encoded = np.zeros((len(words), len(places) + column["missing"]))
     for row, word in enumerate(words):
@@ -339,18 +344,18 @@ def _encode_category(column: Mapping[str, Any], words: "pd.Series") -> np.ndarra
     return encoded
 
 
-def _date_parts(column: Mapping[str, Any], words: "pd.Series") -> np.ndarray:
+def _date_parts(column: Mapping[str, Any], words: Words) -> np.ndarray:
     """`(rows, 4)`: year, month, weekday, days since 1970; NaN where the date is missing."""
     pd = _pandas()
     try:
-        dates = pd.to_datetime(pd.Series(list(words), dtype=object), format="mixed", utc=True)
+        dates = pd.to_datetime(pd.Series(words, dtype=object), format="mixed", utc=True)
     except (ValueError, TypeError) as error:
         wrong = next((word for word in words if word is not None and not _is_date(pd, word)), "?")
         raise DataError(
             f"column {column['name']!r}: expected a date as 2024-01-31, got {wrong!r}; correct it"
         ) from error
     days = (dates - pd.Timestamp("1970-01-01", tz="UTC")) / pd.Timedelta(days=1)
-    parts = [dates.dt.year, dates.dt.month, dates.dt.dayofweek, days]
+    parts = [dates.dt.year, dates.dt.month, dates.dt.day_of_week, days]
     return np.stack([part.to_numpy(dtype=np.float64, na_value=np.nan) for part in parts], axis=1)
 
 
@@ -362,7 +367,7 @@ def _is_date(pd: Any, word: str) -> bool:
     return True
 
 
-def _encode_date(column: Mapping[str, Any], words: "pd.Series") -> np.ndarray:
+def _encode_date(column: Mapping[str, Any], words: Words) -> np.ndarray:
     return _standardised(column, _date_parts(column, words))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fathom.data import cache, idx, store
+from fathom.data import cache, idx, memory, store
 from fathom.data.dataset import Card, Dataset
 from fathom.errors import DataError
 from fathom.records import DataUsed
@@ -30,9 +30,10 @@ def read(card: Card, split: str, options: dict[str, Any]) -> Dataset:
     images = found[f"{PREFIXES[split]}-images-idx3-ubyte.gz"]
     labels = found[f"{PREFIXES[split]}-labels-idx1-ubyte.gz"]
     pixels, numbers = _decoded(card, images, labels)
+    channels, size = options.get("channels", 1), options.get("size", pixels.shape[1:])
+    memory.check(card.name, len(pixels), (channels, *size))
     x = pixels.float().div_(255).unsqueeze(1)  # faster than dividing bytes
-    channels = options.get("channels", 1)
-    x = resized(x, options.get("size", x.shape[-2:])).expand(-1, channels, -1, -1)
+    x = resized(x, size).expand(-1, channels, -1, -1)
     used = DataUsed(
         name=card.name,
         origin=images.origin,

@@ -8,6 +8,7 @@ One example is `(channels, height, width)` float in 0–1 and the number of its 
 """
 
 import csv
+import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from fathom.data import cache, store
+from fathom.data import cache, memory, store
 from fathom.data.dataset import Card, Dataset
 from fathom.data.idx_images import about
 from fathom.data.options import IMAGE_OPTIONS, boolean, integer, number, text
@@ -69,6 +70,7 @@ def read(name: str, folder: Path, split: str, options: dict[str, Any]) -> Datase
     if len(classes) < 2:
         raise DataError(f"{name}: expected at least two classes, got only {classes[0]!r}; add pictures of another")
     size, channels = _shape(pictures[0].path, options)
+    memory.check(name, len(pictures), (channels, *size))
     pixels, good, digest = _decoded(folder, pictures, size, channels, options.get("skip_bad", False))
     y = torch.tensor([classes.index(pictures[i].label) for i in good])
     chosen = _chosen([pictures[i] for i in good], y, split, options)
@@ -261,13 +263,13 @@ def _flat(image: Image.Image) -> Image.Image:
 def _decoded(
     folder: Path, pictures: list[Labelled], size: tuple[int, int], channels: int, skip_bad: bool
 ) -> tuple[Tensor, list[int], str]:
-    """All pictures `(good, channels, height, width)` of uint8, the positions of the good ones, and the source's digest.
+    """All pictures `(good, channels, height, width)` of uint8, the positions of the good ones, and a digest of it all.
 
-    The digest is over names, sizes and times of change of the files, and so is the cache's key.
+    The digest is over the decoded pixels and the labels, so a copy of the folder has the same; the cache's key is over
+    names, sizes and times of change of the files, so that none must be read.
     """
     states = [(str(p.path.relative_to(folder)), p.path.stat().st_size, p.path.stat().st_mtime_ns) for p in pictures]
-    digest = cache.digest_text(repr(states))
-    key = f"images-{digest[:40]}-{size[0]}x{size[1]}x{channels}"
+    key = f"images-{cache.digest_text(repr(states))[:40]}-{size[0]}x{size[1]}x{channels}"
     kept = cache.load_arrays(key)
     if kept is None:
         kept = _decode_all([picture.path for picture in pictures], size, channels, skip_bad)
@@ -285,6 +287,7 @@ def _decoded(
     good = [position for position in range(len(pictures)) if position not in bad]
     if not good:
         raise DataError(f"{folder}: expected pictures that can be decoded, got none among {len(pictures)}; check them")
+    digest = cache.digest_text(facts["sha256"] + repr([pictures[position].label for position in good]))
     return tensors["x"], good, digest
 
 
@@ -306,4 +309,4 @@ def _decode_all(
         raise _bad(paths[bad[0][0]], ValueError(bad[0][1]))
     good = [pixels for pixels in results if not isinstance(pixels, str)]
     stacked = np.stack(good) if good else np.zeros((0, channels, *size), np.uint8)
-    return {"x": torch.from_numpy(stacked)}, {"bad": bad}
+    return {"x": torch.from_numpy(stacked)}, {"bad": bad, "sha256": hashlib.sha256(stacked.data).hexdigest()}

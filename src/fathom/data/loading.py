@@ -59,18 +59,18 @@ def _registered(spec: Spec, split: str, defaults: dict[str, Any]) -> Dataset:
     try:
         dataset: Dataset = module.read(card, split, chosen)
         return dataset
-    except store.UnavailableError as error:
+    except store.UnavailableError:
         if not card.sample:
             raise
-        _say_sample(card, cards.card(card.sample), error)
+        _say_sample(card, cards.card(card.sample))
     return _registered(replace(spec, target=card.sample), split, defaults)
 
 
-def _say_sample(card: Card, sample: Card, error: store.UnavailableError) -> None:
+def _say_sample(card: Card, sample: Card) -> None:
     counts = " + ".join(f"{sample.splits[split]:,}" for split in SPLITS)
-    reason = "FATHOM_OFFLINE is set" if store.offline() else str(error).removeprefix(f"{card.name}: ")
+    reason = "FATHOM_OFFLINE is set" if store.offline() else "it could not be downloaded"
     store.say(
-        f"{card.name}: not on this machine ({reason}); using {sample.name} instead, {counts} examples; "
+        f"{card.name}: not on this machine, and {reason}; using {sample.name} instead ({counts} examples); "
         f"fathom data get {card.name} fetches the whole set"
     )
 

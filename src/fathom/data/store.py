@@ -20,7 +20,7 @@ from fathom.errors import DataError, DownloadError, SaveError
 SAMPLES = Path(__file__).parent / "samples"
 CONNECT_SECONDS = 3.0  # short, so that a laptop without a network falls back at once
 READ_SECONDS = 30.0
-CHUNK = 1 << 20  # bytes
+CHUNK = 1 << 14  # bytes; what a broken connection may lose
 ROUNDS = 10  # times that all mirrors are asked, as long as each round brings something
 
 quiet = False  # True silences `say`
@@ -226,8 +226,8 @@ def _append(url: str, file: RemoteFile, part: Path) -> None:
             if answer.status_code == 206 and not resumed:
                 raise _MirrorError(f"sent bytes from {start or '?'} instead of {have}")
             length = answer.headers.get("Content-Length", "")
-            with part.open("ab" if resumed else "wb") as out:
-                _copy(answer.iter_content(CHUNK), out, file.size * 2 + CHUNK)
+            with part.open("ab" if resumed else "wb", buffering=0) as out:
+                _copy(answer.iter_content(CHUNK), out, file.size * 2 + (1 << 20))
                 received = out.tell() - (have if resumed else 0)
     except requests.exceptions.ConnectionError as error:
         raise _MirrorError("could not be reached", unreachable=_size(part) <= have) from error
