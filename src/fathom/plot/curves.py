@@ -5,13 +5,15 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fathom.plot.style import COLOURS, FAINT, figure, label_ends, whole_numbers
 from fathom.records import Published, RunFolder
-from fathom.train.events import Progress
 
-SPLITS = {"train": COLOURS[0], "test": COLOURS[1]}
+if TYPE_CHECKING:
+    from fathom.train.events import Progress
+
+SPLITS = {"train": COLOURS[0], "test": COLOURS[1], "": COLOURS[2]}
 PANELS = 4  # more would be too small to read
 
 
@@ -36,20 +38,20 @@ class Curves:
         self._cost = 0.5  # seconds, before the first drawing has told
         self._drawn_epochs = 0
 
-    def step(self, progress: Progress) -> None:
+    def step(self, progress: "Progress") -> None:
         """Steps don't show."""
 
-    def epoch(self, progress: Progress) -> None:
+    def epoch(self, progress: "Progress") -> None:
         """Draw, unless it was done a moment ago."""
         if time.monotonic() - self._drawn_at >= max(self.interval, 50 * self._cost):
             self._draw(progress)
 
-    def end(self, progress: Progress) -> None:
+    def end(self, progress: "Progress") -> None:
         """Draw what has not been drawn."""
         if progress.history and len(progress.history) != self._drawn_epochs:
             self._draw(progress)
 
-    def _draw(self, progress: Progress) -> None:
+    def _draw(self, progress: "Progress") -> None:
         start = time.monotonic()
         curves(self.path, progress.history, self.published)
         self._drawn_at = time.monotonic()
@@ -68,7 +70,7 @@ def curves(
     """
     names = panels(history)
     count = max(1, len(names))
-    with figure(path, (1.0 + 4.1 * count, 3.3), 1, count) as (page, grid):
+    with figure(path, (1.0 + 4.1 * count, 3.3), 1, count) as (_, grid):
         for axes, name in zip(grid[0], names, strict=False):
             axes.set(title=name.replace("_", " "), xlabel="epoch")
             axes.grid(axis="y")
@@ -78,8 +80,6 @@ def curves(
             if len(history) == 1:
                 epoch = history[0].get("epoch", 1)
                 axes.set_xlim(epoch - 0.5, epoch + 0.5)
-        page.canvas.draw()  # gives the axes their final height, which decides how close two labels may stand
-        for axes, name in zip(grid[0], names, strict=False):
             label_ends(axes, _ends(name, history), history[-1].get("epoch", len(history)))
     return Path(path)
 
@@ -92,14 +92,14 @@ def panels(history: Sequence[Mapping[str, float]]) -> list[str]:
 
 def _quantity(key: str) -> str:
     split, _, rest = key.partition("_")
-    return rest if split in SPLITS and rest else key
+    return rest if split and split in SPLITS and rest else key
 
 
-def _line(name: str, split: str, history: Sequence[Mapping[str, float]]) -> tuple[list[float], list[float]]:
-    """`(epochs, values)`; a name without a split counts as training."""
+def values_by_epoch(name: str, split: str, history: Sequence[Mapping[str, float]]) -> tuple[list[float], list[float]]:
+    """`(epochs, values)`; the split of a quantity that has none is ""."""
     epochs, values = [], []
     for number, record in enumerate(history, start=1):
-        value = record.get(f"{split}_{name}", record.get(name) if split == "train" else None)
+        value = record.get(f"{split}_{name}" if split else name)
         if value is not None and math.isfinite(value):
             epochs.append(record.get("epoch", number))
             values.append(value)
@@ -109,7 +109,7 @@ def _line(name: str, split: str, history: Sequence[Mapping[str, float]]) -> tupl
 def _draw_splits(axes: Any, name: str, history: Sequence[Mapping[str, float]]) -> None:
     every = []
     for split, colour in SPLITS.items():
-        epochs, values = _line(name, split, history)
+        epochs, values = values_by_epoch(name, split, history)
         axes.plot(epochs, values, color=colour, marker="o" if len(epochs) <= 12 else None, markersize=4)
         every += values
     if every and name == "loss" and min(every) > 0 and max(every) > 50 * min(every):
@@ -124,7 +124,7 @@ def _draw_published(axes: Any, name: str, published: Sequence[Published]) -> Non
             continue
         colour = SPLITS.get(split, FAINT)
         axes.axhline(figure_.value, color=colour, linestyle=(0, (1, 2)), linewidth=1.4, zorder=1)
-        label = " ".join(["published", *([split] if split in SPLITS else [])])
+        label = f"published {split}" if split in SPLITS else "published"
         axes.annotate(
             f"{label} {figure_.value:g}", (0.01, figure_.value), xycoords=("axes fraction", "data"),
             xytext=(2, 3), textcoords="offset points", fontsize=8, color=colour,
@@ -139,7 +139,7 @@ def _draw_published(axes: Any, name: str, published: Sequence[Published]) -> Non
 def _ends(name: str, history: Sequence[Mapping[str, float]]) -> list[tuple[str, str, float]]:
     ends = []
     for split, colour in SPLITS.items():
-        _, values = _line(name, split, history)
+        _, values = values_by_epoch(name, split, history)
         if values:
-            ends.append((f"{split} {values[-1]:.3g}", colour, values[-1]))
+            ends.append((f"{split} {values[-1]:.3g}".strip(), colour, values[-1]))
     return ends

@@ -6,9 +6,14 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from typing import TextIO
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, TextIO
 
-from fathom.train.events import Progress
+from fathom.plot.curves import SPLITS, panels, values_by_epoch
+
+if TYPE_CHECKING:
+    from fathom.train.events import Progress
+
 
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """Bits of a braille character by `[row][column]`; U+2800 is the empty one."""
@@ -29,13 +34,13 @@ def chart(
 
     Args:
         width, height: of the whole chart in characters, axis and names included.
-        xlabel: under the axis.
+        xlabel: at the right end of the axis.
         unicode: draw with braille dots (2 × 4 a character); else with one sign a line, in ASCII.
         colour: use ANSI colours.
     """
     finite = {name: [value for value in values if math.isfinite(value)] for name, values in series.items()}
     finite = {name: values for name, values in finite.items() if values}
-    rows = max(height - 2, 3)
+    rows = max(height - 1, 3)
     if not finite:
         return "(nothing to draw yet)"
     low = min(min(values) for values in finite.values())
@@ -52,13 +57,13 @@ def chart(
     for row in range(rows):
         tick = ticks[row] if row in (0, rows - 1) or row == (rows - 1) // 2 else ""
         axis = "│" if unicode else "|"
-        drawn = "".join(paint(sign, line) for sign, line in cells[row])
+        groups = groupby(cells[row], key=lambda cell: cell[1])  # neighbours of one colour
+        drawn = "".join(paint("".join(sign for sign, _ in group), line) for line, group in groups)
         text, line = labels.get(row, ("", -1))
         lines.append(f"{tick:>{margin}} {axis}{drawn} {paint(text, line)}".rstrip())
     corner, bar = ("└", "─") if unicode else ("+", "-")
-    lines.append(f"{'':{margin}} {corner}{bar * columns}")
-    if xlabel:
-        lines.append(f"{'':{margin}}  {xlabel:>{columns}}")
+    rule = bar * (columns - len(xlabel) - 1) + f" {xlabel}" if xlabel else bar * columns
+    lines.append(f"{'':{margin}} {corner}{rule}")
     return "\n".join(lines)
 
 
@@ -117,8 +122,14 @@ def _dots(values: Sequence[float], low: float, high: float, width: int, height: 
     return dots
 
 
+def _splits(name: str, history: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
+    """The lines of one quantity by split."""
+    found = {split or name: values_by_epoch(name, split, history)[1] for split in SPLITS}
+    return {split: values for split, values in found.items() if values}
+
+
 class LiveCurve:
-    """Listener that draws the loss and the first metric on a terminal while training goes on.
+    """Listener that draws the loss and the first metric in the terminal while training goes on.
 
     On a terminal the chart is drawn in place, with a line on epoch, speed and time left under it, so it stands for the
     bar; elsewhere it is printed once, at the end.
@@ -129,7 +140,7 @@ class LiveCurve:
         interval: least number of seconds between two drawings.
     """
 
-    def __init__(self, stream: TextIO | None = None, height: int = 14, interval: float = 0.25) -> None:
+    def __init__(self, stream: TextIO | None = None, height: int = 16, interval: float = 0.25) -> None:
         self.stream = stream or sys.stderr
         self.height, self.interval = height, interval
         self.live = self.stream.isatty() and os.environ.get("TERM") != "dumb"
@@ -139,7 +150,7 @@ class LiveCurve:
         self._lines = 0
         self._start: tuple[float, int, int] | None = None
 
-    def step(self, progress: Progress) -> None:
+    def step(self, progress: "Progress") -> None:
         """Note the running loss; draw when it is time."""
         if not self.live:
             return
@@ -152,12 +163,12 @@ class LiveCurve:
             self._drawn_at = now
             self._show(progress)
 
-    def epoch(self, progress: Progress) -> None:
+    def epoch(self, progress: "Progress") -> None:
         """Draw with the epoch's record."""
         if self.live:
             self._show(progress)
 
-    def end(self, progress: Progress) -> None:
+    def end(self, progress: "Progress") -> None:
         """Draw for the last time; the chart stays."""
         self._show(progress)
 
@@ -167,7 +178,7 @@ class LiveCurve:
         if len(self._losses) > 512:  # keep every second one from now on, so that memory and drawing time stay small
             self._losses, self._every = self._losses[::2], self._every * 2
 
-    def _show(self, progress: Progress) -> None:
+    def _show(self, progress: "Progress") -> None:
         text = self._text(progress)
         if not text:
             return
@@ -177,29 +188,29 @@ class LiveCurve:
         self.stream.flush()
         self._lines = len(lines)
 
-    def _text(self, progress: Progress) -> str:
+    def _text(self, progress: "Progress") -> str:
         size = shutil.get_terminal_size((80, 24))
+        height = min(self.height, size.lines - 3)
+        if len(progress.history) >= 2:
+            names = panels(progress.history)[: 2 if height >= 12 else 1]
+            label = f"epoch {len(progress.history)}"
+            parts = [(name, _splits(name, progress.history), label) for name in names]
+        elif self._losses or progress.history:
+            losses = self._losses or [progress.history[-1].get("train_loss", math.nan)]
+            parts = [("loss", {"train": losses}, f"step {progress.step}")]
+        else:
+            return ""
         encoding = getattr(self.stream, "encoding", None) or "ascii"
-        look = {
+        look: Any = {
             "width": min(size.columns - 1, 100),
-            "height": min(self.height, max(size.lines - 3, 6)),
+            "height": height // len(parts) - 1,
             "unicode": encoding.lower().replace("-", "") in ("utf8", "utf16"),
             "colour": self.live and not os.environ.get("NO_COLOR"),
         }
-        if len(progress.history) >= 2:
-            names = [name for name in progress.history[0] if name != "epoch"]
-            chosen = [name for name in names if name.endswith("loss")][:2] or names[:2]
-            others = [name for name in names if not name.endswith("loss")][:2]
-            series = {name: [record[name] for record in progress.history if name in record] for name in chosen + others}
-            drawn = chart(series, xlabel=f"epoch {len(progress.history)}", **look)  # type: ignore[arg-type]
-        elif self._losses or progress.history:
-            losses = self._losses or [progress.history[-1].get("train_loss", math.nan)]
-            drawn = chart({"loss": losses}, xlabel=f"step {progress.step}", **look)  # type: ignore[arg-type]
-        else:
-            return ""
-        return f"{drawn}\n{self._status(progress)[: size.columns - 1]}"
+        drawn = [f"{name.replace('_', ' ')}\n{chart(series, xlabel=label, **look)}" for name, series, label in parts]
+        return "\n".join([*drawn, self._status(progress)[: size.columns - 1]])
 
-    def _status(self, progress: Progress) -> str:
+    def _status(self, progress: "Progress") -> str:
         numbers = "  ".join(f"{name} {value:.4g}" for name, value in progress.metrics.items() if name != "epoch")
         head = f"epoch {min(progress.epoch + 1, progress.epochs)}/{progress.epochs}"
         elapsed = time.monotonic() - self._start[0] if self._start else 0.0

@@ -53,12 +53,17 @@ def figures(result: Result | None, published: Sequence[Published]) -> list[dict[
 
 
 def number(value: Any) -> str:
-    """A figure as people read it; a dash for none."""
+    """A figure as people read it, with four digits that tell; nothing for none."""
     if value is None:
-        return "–"
-    if isinstance(value, float):
-        return f"{value:.4g}" if not 0.001 <= abs(value) < 1 else f"{value:.3f}"
-    return str(value)
+        return ""
+    if isinstance(value, bool) or not isinstance(value, float):
+        return str(value)
+    return f"{value:.4f}" if 0.001 <= abs(value) < 1 else f"{value:.4g}"
+
+
+def printed(value: float | None) -> str:
+    """A published figure with the digits that its source prints."""
+    return "" if value is None else format(value, "g")
 
 
 def duration(seconds: float) -> str:
@@ -87,7 +92,7 @@ def markdown(rows: Iterable[Row], problems: Sequence[str] = ()) -> str:
         listed = [entry for entry in figures(row.result, row.published) if entry["source"] or not row.published]
         for entry in listed or [{"metric": "", "ours": None, "published": None, "split": "", "source": ""}]:
             cells = [
-                row.name, row.section, entry["metric"], number(entry["ours"]), number(entry["published"]),
+                row.name, row.section, entry["metric"], number(entry["ours"]), printed(entry["published"]),
                 ", ".join(filter(None, (entry["split"], entry["source"]))), data, notes,
             ]  # fmt: skip
             lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
@@ -153,7 +158,7 @@ def _overview(rows: Sequence[Row]) -> str:
             shown = (name, escape(row.section)) if entry is first else ("", "")
             lines.append(
                 f"<tr><td>{shown[0]}</td><td>{shown[1]}</td><td>{escape(entry['metric'])}</td>"
-                f'<td class="number">{number(entry["ours"])}</td><td class="number">{number(entry["published"])}</td>'
+                f'<td class="number">{number(entry["ours"])}</td><td class="number">{printed(entry["published"])}</td>'
                 f'<td class="note">{escape(state) if entry is first else ""}</td></tr>'
             )
     head = (
@@ -168,7 +173,7 @@ def _section(row: Row) -> str:
     assert result is not None
     lines = "".join(
         f'<tr><td>{escape(entry["metric"])}</td><td class="number">{number(entry["ours"])}</td>'
-        f'<td class="number">{number(entry["published"])}</td>'
+        f'<td class="number">{printed(entry["published"])}</td>'
         f'<td class="note">{escape(_joined(entry["split"], entry["source"], entry["note"]))}</td></tr>'
         for entry in figures(result, row.published)
     )

@@ -58,7 +58,7 @@ def images(
 def _tell(axes: Any, predicted: str, actual: str | None) -> None:
     wrong = actual is not None and predicted != str(actual)
     text = f"✗ {predicted}" if wrong else predicted
-    below = f"\nis {actual}" if wrong else ""
+    below = f"\ntrue: {actual}" if wrong else ""
     if actual is not None and not wrong:
         text, below = f"✓ {predicted}", "\n "
     axes.set_title(

@@ -28,7 +28,7 @@ EASTERN_FONTS = (
     "SimHei",
 )
 
-RC = {
+RC: dict[str, Any] = {
     "font.size": 10,
     "axes.titlesize": 11,
     "axes.titleweight": "bold",
@@ -81,12 +81,14 @@ def figure(
     path = Path(path)
     if not path.parent.is_dir():
         raise SaveError(f"could not write {path}: there is no folder {path.parent}; make it first")
-    with warnings.catch_warnings(), matplotlib.rc_context({**RC, "font.family": _fonts()}):
+    look: Any = {**RC, "font.family": _fonts()}
+    with warnings.catch_warnings(), matplotlib.rc_context(look):
         warnings.filterwarnings("ignore", "Glyph", UserWarning)  # a letter that no font has is drawn as a box
         page = Figure(figsize=size, layout="constrained")
         FigureCanvasAgg(page)
         axes = page.subplots(rows, columns, squeeze=False, **grid)
         yield page, axes
+        _plain_powers(axes)
         with replacing(path) as temporary:
             page.savefig(temporary, format="png", metadata={"Software": None})
 
@@ -99,13 +101,23 @@ def _fonts() -> list[str]:
     return ["DejaVu Sans", *(name for name in EASTERN_FONTS if name in installed)]
 
 
+def _plain_powers(axes: np.ndarray) -> None:
+    """Write the ticks of logarithmic axes as 0.01 and 1e-05: the usual powers need the parsing that `RC` turns off."""
+    from matplotlib.ticker import FuncFormatter, LogFormatter
+
+    for axis in (axis for one in axes.flat for axis in (one.xaxis, one.yaxis)):
+        if axis.get_scale() == "log":
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axis.set_minor_formatter(LogFormatter(labelOnlyBase=False))  # seen only within less than a power of ten
+
+
 def array(values: Any) -> np.ndarray:
     """Anything like a tensor, on any device, as a NumPy array; the values are left alone."""
     if hasattr(values, "detach"):
         values = values.detach().cpu()
         if "bfloat16" in str(values.dtype):  # which NumPy does not have
             values = values.float()
-        return values.numpy()  # type: ignore[no-any-return]
+        return np.asarray(values.numpy())
     return np.asarray(values)
 
 

@@ -47,7 +47,14 @@ def build(config: Config, about: Mapping[str, Any]) -> nn.Module:
 def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()) -> Result:
     """Train LeNet and measure it on the test images after each epoch."""
     return classifier.run_classifier(
-        "lenet", config, build, published=PUBLISHED, folder=folder, listeners=listeners, wishes=WISHES
+        "lenet",
+        config,
+        build,
+        published=PUBLISHED,
+        folder=folder,
+        listeners=listeners,
+        wishes=WISHES,
+        pictures_only=True,
     )
 
 

@@ -38,6 +38,8 @@ class Bar:
         now = time.monotonic()
         if self._start is None:
             self._start = (now, progress.examples, progress.step)
+            if progress.device:
+                print(f"training on {progress.device}", file=self.stream, flush=True)
         if now - self._shown < (0.1 if self.live else self.interval):
             return
         self._shown = now

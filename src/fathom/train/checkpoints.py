@@ -19,6 +19,7 @@ from fathom.records import RunFolder, dump_json, load_json, replacing
 from fathom.train.events import Progress, Stateful
 
 EVERY_SECONDS = 30.0  # a killed run loses at most this much work
+SHARE = 0.05  # of the time, which saving short epochs may take; the others go without, save the best and the last
 
 
 def _split(value: Any, path: str, tensors: dict[str, Tensor], seen: dict[tuple[Any, ...], str]) -> Any:
@@ -111,10 +112,12 @@ def restore(state: Mapping[str, Stateful], path: Path) -> None:
 class Checkpoints:
     """Listener that keeps `last` and `best`: every 30 seconds, at each epoch's end and when the training is stopped.
 
+    Where epochs are so short that saving each would take more than a twentieth of the time, some are not saved.
+
     Args:
         folder: the run folder.
         state: all that changes; the checkpoint holds exactly this.
-        monitor: the name in an epoch's record by which `best` is chosen.
+        monitor: the name in an epoch's record by which `best` is chosen; with "" there is no `best`.
         maximise: whether more of it is better.
     """
 
@@ -124,6 +127,7 @@ class Checkpoints:
         self.folder, self.state, self.monitor, self.maximise = folder, state, monitor, maximise
         self._saved_step = -1
         self._saved_at = time.monotonic()
+        self._cost = 0.0  # seconds that the last save took
 
     def step(self, progress: Progress) -> None:
         """Save when 30 seconds have gone by."""
@@ -136,8 +140,11 @@ class Checkpoints:
         if scores and scores[-1] == (max(scores) if self.maximise else min(scores)):
             self._save(progress, self.folder.best)
             _copy(self.folder.best, self.folder.last)
-        else:
+        elif progress.epoch >= progress.epochs or progress.enough or self._is_worth_it():
             self._save(progress, self.folder.last)
+
+    def _is_worth_it(self) -> bool:
+        return self._cost <= SHARE * (time.monotonic() - self._saved_at)
 
     def end(self, progress: Progress) -> None:
         """Save if the training was stopped between two saves; after a failure the last good state stays."""
@@ -145,9 +152,11 @@ class Checkpoints:
             self._save(progress, self.folder.last)
 
     def _save(self, progress: Progress, path: Path) -> None:
+        began = time.monotonic()
         tree = {name: thing.state_dict() for name, thing in self.state.items()}
         save_checkpoint(path, tree, {"step": progress.step, "epoch": progress.epoch})
         self._saved_step, self._saved_at = progress.step, time.monotonic()
+        self._cost = self._saved_at - began
 
 
 def _copy(source: Path, target: Path) -> None:

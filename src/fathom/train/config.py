@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -89,6 +90,14 @@ class TrainConfig:
         )
         if not fits:
             raise InputError(f"--{name.replace('_', '-')}: expected a number {' and '.join(wanted)}, got {value}")
+
+    def keep(self, names: Iterable[str], why: str) -> None:
+        """InputError if one of these fields is not left at the recipe's default, for which `why` is the reason."""
+        defaults = {entry.name: entry.default for entry in dataclasses.fields(self)}
+        for name in names:
+            if getattr(self, name) != defaults[name]:
+                wanted = f"--{name.replace('_', '-')}: expected {defaults[name]}, since {why}"
+                raise InputError(f"{wanted}; got {getattr(self, name)}; leave it out")
 
     def changes(self) -> dict[str, Any]:
         """The fields that differ from the recipe's own settings and matter to a comparison with its source."""

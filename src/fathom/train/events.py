@@ -32,6 +32,7 @@ class Progress:
         running: means over the epoch that is under way.
         status: `running`, then `finished`, `stopped` (by a signal) or `failed`.
         enough: set by a listener to end the training after this epoch.
+        device: on what it runs, in words.
     """
 
     epochs: int = 0
@@ -44,6 +45,7 @@ class Progress:
     running: Running = field(default_factory=Running)
     status: str = "running"
     enough: bool = False
+    device: str = ""
 
     @property
     def metrics(self) -> dict[str, float]:

@@ -22,13 +22,23 @@ from fathom.train.listeners import EarlyStopping, JsonLines
 from fathom.train.loop import Step, fit
 from fathom.train.supervised import Measure, evaluate, supervised
 
+HELD_OUT_NUMBERS = 2**18  # that are measured at once: 1 MiB of input, or a batch if that is more
+
 
 class Examples(Protocol):
     """What a training needs of a dataset."""
 
-    tensors: dict[str, Tensor]
-    used: DataUsed
-    about: dict[str, Any]
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """What a batch has parts of, the target last; the first axis of each is `examples`."""
+
+    @property
+    def used(self) -> DataUsed:
+        """Which data these are."""
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What `predict` must know of them."""
 
     def __len__(self) -> int:
         """Number of examples."""
@@ -42,7 +52,7 @@ class Task:
         build: gives the model on the CPU, its weights drawn from torch's global generator.
         loss: `(outputs, target)` to the batch's mean loss.
         measures: further numbers by name, besides the loss.
-        monitor: which number of an epoch's record chooses the best epoch.
+        monitor: which number of an epoch's record chooses the best epoch; "" if none is better than the last.
         maximise: whether more of it is better.
         decay: weight decay, the λ in `λ/2 ||w||²`.
         inspect: numbers read from the model itself after each epoch (the norm of its weights).
@@ -92,11 +102,17 @@ def experiment(
     parameters = task.groups(model) if task.groups else list(model.parameters())
     options = {"weight_decay": task.decay} if task.decay else {}
     optimizer = optim.create(config.optimizer, parameters, config.lr, **options)
-    limits: dict[str, Any] = {"batch_size": config.batch_size, "limit": config.limit, "device": device}
-    batches = Batches(*train.tensors.values(), shuffle=True, seed=config.seed, **limits)
-    held_out = Batches(*test.tensors.values(), **limits)
+    batches = Batches(
+        *train.tensors.values(),
+        batch_size=config.batch_size,
+        shuffle=True,
+        seed=config.seed,
+        device=device,
+        limit=config.limit,
+    )
+    unseen = held_out(test, config, device)
     step = supervised(
-        torch.compile(model) if config.compile else model,  # type: ignore[arg-type]
+        torch.compile(model) if config.compile else model,
         task.loss,
         optimizer,
         clip=config.clip,
@@ -108,7 +124,7 @@ def experiment(
     measures = {"loss": task.loss, **task.measures}
 
     def measure() -> dict[str, float]:
-        measured = evaluate(model, held_out, measures, precision=config.precision)
+        measured = evaluate(model, unseen, measures, precision=config.precision)
         return {**measured, **(task.inspect(model) if task.inspect else {})}
 
     return conduct(
@@ -125,6 +141,14 @@ def experiment(
         folder=folder,
         listeners=listeners,
     )
+
+
+def held_out(test: Examples, config: TrainConfig, device: torch.device | None = None) -> Batches:
+    """The test examples in order, all or as many as `limit` batches have; small ones in larger batches, for speed."""
+    count = min(len(test), config.limit * config.batch_size) if config.limit else len(test)
+    fitting = HELD_OUT_NUMBERS // max(1, test.tensors["x"][0].numel())
+    tensors = (tensor[:count] for tensor in test.tensors.values())
+    return Batches(*tensors, batch_size=max(config.batch_size, fitting), device=device)
 
 
 def prepare(config: TrainConfig) -> torch.device:
@@ -160,7 +184,8 @@ def conduct(
         watchers: told of each epoch before it is saved, so that they may end the training for good.
         listeners: told after the log and the checkpoint have been written.
     """
-    progress = Progress()
+    device = batches.tensors[0].device
+    progress = Progress(device=devices.describe(device))
     whole: dict[str, Stateful] = {**state, "batches": batches, "progress": progress, "rng": RandomStates()}
     settings = {**dataclasses.asdict(config), "threads": torch.get_num_threads()}
     heard: list[Listener] = list(watchers)
@@ -178,7 +203,8 @@ def conduct(
         if folder is None:
             raise
         command = f"fathom train {recipe} --resume {folder.path}"
-        raise Stopped(f"{stopped}, saved at step {progress.step}; go on with: {command}", stopped.signal_number) from None
+        message = f"{stopped}, saved at step {progress.step}; go on with: {command}"
+        raise Stopped(message, stopped.signal_number) from None
     result = Result(
         recipe=recipe,
         config=settings,
@@ -186,7 +212,7 @@ def conduct(
         history=tuple(progress.history),
         published=tuple(Published(**figure) for figure in published),
         data=(train.used,),
-        environment=environment(batches.tensors[0].device),
+        environment=environment(device),
         seconds=progress.seconds,
         folder=str(folder.path) if folder else "",
         notes=comparison_notes(config, train.used, epochs_done=progress.epoch),

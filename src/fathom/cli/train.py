@@ -1,0 +1,214 @@
+"""`fathom train`: a recipe's run, live, in a run folder, with its figure beside the published one."""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from fathom import recipes
+from fathom.cli.parser import Parser
+from fathom.cli.printing import print_json, print_result, stdout_for_json
+from fathom.errors import InputError, RunFolderError
+from fathom.records import Published, Result, RunFolder
+
+EXAMPLES = [
+    "fathom train lenet",
+    "fathom train lenet --epochs 3 --lr 0.5 --out runs/try",
+    "fathom train lenet --data images:PHOTOS",
+    "fathom train --resume runs/try --epochs 10",
+]
+COMMAND_FLAGS = {
+    "--out DIR": "the run folder (default: runs/NAME-TIME)",
+    "--resume RUN": "go on with the run in that folder; of its settings only --epochs may grow",
+    "--plot": "draw the curves in the terminal",
+    "--profile": "write a torch.profiler trace and print the operations that take most time",
+    "--skip-bad": "leave out pictures that can't be decoded, and count them",
+    "--json": "one JSON document on stdout, for a program to read",
+    "--quiet": "the result only: no bar, no remarks",
+}
+
+
+def main(argv: Sequence[str]) -> int:
+    """Train, draw, print the result."""
+    words, name, rest = _words(argv)
+    module = recipes.load(name)
+    prog = f"fathom train {name}"
+    if "--help" in rest or "-h" in rest:
+        print(_help(module, name), end="")
+        return 0
+    folder = RunFolder.open(words.resume, recipe=name) if words.resume else None
+    if folder is not None and words.out is not None and Path(words.out).resolve() != folder.path.resolve():
+        raise InputError(
+            f"--out: expected none beside --resume {folder.path}, got {words.out}; a run stays in its folder"
+        )
+    config = _config(module, rest, folder, prog, skip_bad=words.skip_bad)
+    with stdout_for_json(words.json), _quiet_data(words.quiet):
+        if folder is not None and (result := _finished(folder, config)) is not None:
+            pictures = sorted(map(str, folder.path.glob("*.png")))
+        else:
+            result, pictures = _run(module, name, config, folder, words)
+    if words.json:
+        print_json(dataclasses.asdict(result))
+    else:
+        print_result(result, pictures, quiet=words.quiet)
+    return 0
+
+
+def _words(argv: Sequence[str]) -> tuple[Any, str, list[str]]:
+    """The command's own flags, the recipe's name, and all other words."""
+    parser = Parser(
+        "train", "Train a recipe.", EXAMPLES, add_help=False, usage="fathom train NAME [flags]",
+        epilog="fathom train NAME --help lists the flags of one recipe; fathom list has the names.",
+    )  # fmt: skip
+    for name, does in COMMAND_FLAGS.items():
+        flag, _, value = name.partition(" ")
+        if value:
+            parser.add_argument(flag, metavar=value, help=does)
+        elif flag not in parser.flags():
+            parser.add_argument(flag, action="store_true", help=does)
+    words, rest = parser.parse_known_args(argv)
+    known = set(recipes.names())
+    place = 0 if rest and not rest[0].startswith("-") else None
+    if place is None:
+        place = next((number for number, word in enumerate(rest) if word.replace("_", "-") in known), None)
+    if place is not None:
+        name = str(recipes.summary(rest.pop(place))["name"])
+    elif "--help" in rest or "-h" in rest:
+        parser.print_help()
+        raise SystemExit(0)
+    elif words.resume:
+        name = RunFolder.open(words.resume).recipe
+        if name not in known:
+            raise RunFolderError(f"{words.resume} is a run of {name!r}, a recipe that this version does not have")
+    else:
+        raise InputError("train: expected a recipe's name, got none; see fathom list, then: fathom train lenet")
+    return words, name, rest
+
+
+def _help(module: ModuleType, name: str) -> str:
+    from fathom.cli.flags import ANSI, help_text
+    from fathom.cli.printing import colour
+
+    text = help_text(
+        module.Config,
+        prog=f"fathom train {name}",
+        description=(module.__doc__ or "").strip(),
+        commands=COMMAND_FLAGS,
+    )
+    return f"Example:\n  fathom train {name} --epochs 3\n\n{text if colour() else ANSI.sub('', text)}"
+
+
+def _config(module: ModuleType, rest: Sequence[str], folder: RunFolder | None, prog: str, *, skip_bad: bool) -> Any:
+    """The settings: the recipe's, or the resumed run's, with those that the flags set."""
+    from fathom.cli import flags
+
+    config_class = module.Config
+    before = folder.config if folder else {}
+    known = {entry.name for entry in dataclasses.fields(config_class)}
+    if folder and (strange := sorted(set(before) - known)):
+        raise RunFolderError(f"{folder.path} has the setting {strange[0]!r}, which {prog} does not know; start it anew")
+    others = [name.partition(" ")[0] for name in COMMAND_FLAGS]
+    values = flags.parse(config_class, rest, before, prog=prog, others=others)
+    if folder:
+        for name in sorted(flags.given(config_class, rest)):
+            _check_resumed(folder, name, before.get(name, values[name]), values[name])
+    if skip_bad:
+        values["data"] = _skipping(values["data"])
+    return config_class(**values)
+
+
+def _check_resumed(folder: RunFolder, name: str, before: Any, now: Any) -> None:
+    from fathom.cli.flags import flag
+
+    if now == before or (name == "epochs" and now > before):
+        return
+    if name == "epochs":
+        raise RunFolderError(f"--epochs: the run in {folder.path} has {before}, got {now}; it may grow, but not shrink")
+    raise RunFolderError(
+        f"{flag(name)}: the run in {folder.path} has {before}, got {now}; leave it out, or train anew without --resume"
+    )
+
+
+def _skipping(data: str) -> str:
+    if not data.startswith("images:"):
+        raise InputError(f"--skip-bad: expected pictures of your own (--data images:DIR), got the data {data!r}")
+    return data if "skip_bad=" in data else f"{data},skip_bad=true"
+
+
+@contextlib.contextmanager
+def _quiet_data(quiet: bool) -> Iterator[None]:
+    from fathom.data import store
+
+    before, store.quiet = store.quiet, quiet or store.quiet
+    try:
+        yield
+    finally:
+        store.quiet = before
+
+
+def _finished(folder: RunFolder, config: Any) -> Result | None:
+    """The result of a run that has nothing left to do."""
+    try:
+        result = folder.result
+    except (ValueError, TypeError, KeyError):  # a damaged result is made again
+        return None
+    return result if result is not None and result.config.get("epochs") == config.epochs else None
+
+
+def _run(module: ModuleType, name: str, config: Any, folder: RunFolder | None, words: Any) -> tuple[Result, list[str]]:
+    from fathom import devices, plot, train
+
+    devices.choose(config.device)  # complains before anything is written
+    with _new_folder(name, config, words.out, folder) as (run, new):
+        published = [Published(**entry) for entry in module.PUBLISHED]
+        listeners: list[Any] = [plot.Curves(run, published)]
+        if words.plot:
+            listeners.append(plot.LiveCurve())
+        if not words.quiet and not (words.plot and listeners[-1].live):
+            listeners.insert(0, train.Bar())
+        profile = train.Profile(run.path) if words.profile else None
+        if profile is not None:
+            listeners.append(profile)
+        if train.TensorBoard.available():
+            listeners.append(train.TensorBoard(run.path))
+        if not words.quiet:
+            doing = "training" if new else "going on with"
+            print(f"{doing} {name}, data {config.data}, in {run.path}", flush=True)
+        result = module.run(config, run, listeners=listeners)
+        pictures = [run.path / "curves.png", *(module.draw(run) if hasattr(module, "draw") else [])]
+        if profile is not None:
+            print(f"{profile.table}\ntrace: {profile.trace}")
+    return result, [str(path) for path in pictures if Path(path).is_file()]
+
+
+@contextlib.contextmanager
+def _new_folder(name: str, config: Any, out: str | None, resumed: RunFolder | None) -> Iterator[tuple[RunFolder, bool]]:
+    """The run folder, and whether it is new; bad input takes a new one away again."""
+    if resumed is not None:
+        yield resumed, False
+        return
+    existed = out is not None and Path(out).exists()
+    run = RunFolder.create(name, dataclasses.asdict(config), out)
+    try:
+        yield run, True
+    except (InputError, KeyboardInterrupt):
+        _clear(run.path, keep_folder=existed)
+        raise
+
+
+def _clear(folder: Path, *, keep_folder: bool) -> None:
+    trained = [path for path in folder.rglob("*") if path.is_file() and path.name not in ("config.json", "data.json")]
+    if any(path.parent.name != "tensorboard" for path in trained):
+        return
+    import shutil
+
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    if not keep_folder:
+        with contextlib.suppress(OSError):
+            folder.rmdir()

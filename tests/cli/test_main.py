@@ -1,0 +1,158 @@
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from fathom import cli
+from fathom.cli import COMMANDS, main
+from fathom.errors import Stopped
+
+FAST = [
+    ["--help"],
+    ["--version"],
+    ["list"],
+    ["list", "--json"],
+    ["data", "list"],
+    ["trian"],
+    ["train", "lenett"],
+    ["train", "--help"],
+    ["show", "lenett"],
+    ["data", "get", "fashion"],
+    ["predict", "--help"],
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", FAST, ids=" ".join)
+def test_words_that_need_no_tensor_leave_torch_and_rich_alone(words):
+    code = (
+        "import sys; from fathom.cli import main; code = main(sys.argv[1:]); "
+        "heavy = {'torch', 'rich', 'matplotlib', 'tyro', 'requests'} & set(sys.modules); "
+        "sys.exit(99 if heavy else code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+    assert done.returncode in (0, 2), done.stderr
+
+
+@pytest.mark.slow
+def test_help_answers_before_torch_could_be_imported():
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "fathom", "--help"], check=True, capture_output=True)
+    assert time.perf_counter() - start < 1.0  # 0.05 s on an idle machine; torch alone takes 2 s
+
+
+def test_without_words_the_help_is_printed(capsys):
+    assert main([]) == 0
+    assert capsys.readouterr().out.startswith("Example:\n  fathom train lenet\n")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_each_command_opens_with_an_example_and_fits_80_columns(command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main([command, "--help"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"Example:\n  fathom {command}")
+    assert max(map(len, out.splitlines())) <= 82
+    assert "\x1b" not in out
+
+
+@pytest.mark.parametrize("words", [["--version"], ["train", "--version"], ["--quiet", "--version"]])
+def test_the_version_is_told_everywhere(words, capsys):
+    assert main(words) == 0
+    assert capsys.readouterr().out.startswith("fathom 0.")
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["trian"], "unknown command 'trian'; did you mean 'train'?"),
+        (["xyzzy"], "unknown command 'xyzzy'; there are: "),
+        (["--jsn"], "unknown flag '--jsn'; did you mean '--json'?"),
+        (["lenet"], "expected a command, got the recipe 'lenet'; write fathom train lenet"),
+        (["train"], "train: expected a recipe's name, got none"),
+        (["train", "lenett"], "unknown recipe 'lenett'; did you mean 'lenet'?"),
+        (["train", "--json", "lenett"], "unknown recipe 'lenett'; did you mean 'lenet'?"),
+        (["train", "lenet", "--resume"], "train: argument --resume: expected one argument"),
+        (["show", "lenett"], "unknown model or recipe 'lenett'; did you mean 'lenet'?"),
+        (["show"], "show: expected NAME, got nothing; write for example: fathom show lenet"),
+        (["show", "lenet", "--input", "1,2"], "--input: expected sizes with x between them, as in 1x28x28, got '1,2'"),
+        (["show", "lenet", "--input", "1x0x2"], "--input: expected sizes with x between them"),
+        (["list", "--jsn"], "unknown flag of fathom list '--jsn'; did you mean '--json'?"),
+        (["list", "lenet"], "list: expected no further word, got 'lenet'"),
+        (["data", "lst"], "unknown action of fathom data 'lst'; did you mean 'list'?"),
+        (["data", "get"], "data get: expected a data set's name, got nothing"),
+        (["data", "get", "fashon-mnist"], "unknown dataset 'fashon-mnist'; did you mean 'fashion-mnist'?"),
+        (["predict", "nowhere", "x.png"], "nowhere is not a run folder (is no folder)"),
+        (["eval", "."], "not a run folder (has no config.json)"),
+        (["report"], "runs: expected a folder with runs, found none"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_wrong_word_is_one_clear_line_and_exit_2(words, line, capsys):
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert line in err
+
+
+def interrupt(argv):
+    raise KeyboardInterrupt
+
+
+def stop(argv):
+    raise Stopped("stopped by SIGTERM,\nsaved", 15)
+
+
+def fill_the_disk(argv):
+    raise OSError(28, "No space left on device", "out.txt")
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "line"),
+    [
+        (interrupt, 130, "interrupted"),
+        (stop, 143, "stopped by SIGTERM, saved"),
+        (fill_the_disk, 1, "out.txt: No space left on device; make room"),
+    ],
+)
+def test_each_way_to_end_has_its_exit_code(command, code, line, capsys, monkeypatch):
+    from fathom.cli import listing
+
+    monkeypatch.setattr(listing, "main", command)
+    assert main(["list"]) == code
+    assert line in capsys.readouterr().err
+
+
+def test_a_bug_is_not_hidden(monkeypatch):
+    from fathom.cli import listing
+
+    monkeypatch.setattr(listing, "main", lambda argv: {}["bug"])
+    with pytest.raises(KeyError):
+        main(["list"])
+
+
+@pytest.mark.slow
+def test_a_reader_that_stops_reading_causes_no_complaint():
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "fathom", "list"], stdout=write, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_json_and_quiet_may_stand_before_the_command(capsys):
+    assert main(["--json", "--quiet", "list"]) == 0
+    assert isinstance(json.loads(capsys.readouterr().out), list)
+
+
+def test_every_command_has_its_file():
+    from importlib import import_module
+
+    for file, _ in cli.COMMANDS.values():
+        assert callable(import_module(f"fathom.cli.{file}").main)

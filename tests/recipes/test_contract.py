@@ -1,0 +1,223 @@
+"""What every recipe must keep, by walking over all of them: a new recipe joins without a new test."""
+
+import dataclasses
+import functools
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from fathom import data, recipes
+from fathom.data import loading
+from fathom.errors import Stopped
+from fathom.records import Published, Result, RunFolder
+from fathom.train import TrainConfig, load_checkpoint
+
+TINY = {"epochs": 2, "limit": 3, "batch_size": 64, "threads": 1, "device": "cpu"}
+LENET = {"optimizer": "adam", "lr": 0.01, "limit": 6}  # the book's rate needs hundreds of steps before the loss moves
+OTHERWISE = {
+    "lenet": LENET,
+    "lenet-mnist": LENET,
+    "perceptron": {"batch_size": 1, "limit": 100},
+    "mlp-dropout": {"input_noise": 0.1, "weight_replacement": 0.1, "optimizer": "adam", "lr": 0.01},
+    "polynomial": {"batch_size": 10},
+    "weight-decay": {"batch_size": 5},
+}
+GIVEN = {"polynomial": "0.5"}  # to predict from; elsewhere the kind of data decides
+
+every_recipe = pytest.mark.parametrize("name", recipes.names())
+
+
+def tiny(name, **changes):
+    return recipes.load(name).Config(**{**TINY, **OTHERWISE.get(name, {}), **changes})
+
+
+def start(name, path, **changes):
+    config = tiny(name, **changes)
+    return config, RunFolder.create(name, dataclasses.asdict(config), path)
+
+
+load_once = functools.cache(loading.load)
+
+
+@pytest.fixture(autouse=True)
+def data_loaded_once(monkeypatch):
+    monkeypatch.setattr(data, "load", load_once, raising=False)
+
+
+@pytest.fixture
+def whole(name, tmp_path_factory, finished={}):  # noqa: B006  (one run of each recipe for all tests in this file)
+    """A finished tiny run of the recipe `name`: its folder and its result."""
+    if name not in finished:
+        config, folder = start(name, tmp_path_factory.mktemp(name) / "run")
+        finished[name] = folder, recipes.load(name).run(config, folder)
+    return finished[name]
+
+
+def example(name, about, folder):
+    """Something to predict from."""
+    if name in GIVEN:
+        return GIVEN[name]
+    if about["kind"] != "images":
+        return ",".join(["0.5"] * about["example_shape"][0])
+    Image.new("L", (40, 31), 128).save(folder / "example.png")
+    return folder / "example.png"
+
+
+@every_recipe
+def test_its_literals_are_complete(name):
+    summary = recipes.summary(name)
+    assert summary["title"].endswith(".")
+    assert summary["SECTION"]
+    assert loading.parse(summary["DATA"]).target in data.names()
+    figures = [Published(**figure) for figure in summary["PUBLISHED"]]
+    assert figures
+    assert all(figure.source and figure.split for figure in figures)
+    assert all(figure.note for figure in figures if figure.value is None)
+
+
+@every_recipe
+def test_its_config_is_frozen_and_documents_each_field_of_its_own(name):
+    config_class = recipes.load(name).Config
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config_class().epochs = 3
+    shared = {field.name for field in dataclasses.fields(TrainConfig)}
+    own = {field.name for field in dataclasses.fields(config_class)} - shared
+    assert {field for field in own if f"{field}: " not in config_class.__doc__} == set()
+    assert config_class().data == recipes.summary(name)["DATA"]
+
+
+@every_recipe
+def test_its_loss_falls(name, whole):
+    _, result = whole
+    losses = [record["train_loss"] for record in result.history]
+    assert len(losses) >= 2
+    assert losses[-1] < losses[0]
+
+
+@every_recipe
+def test_its_result_comes_back_from_json(name, whole):
+    folder, result = whole
+    assert Result.from_json(result.to_json()) == result == folder.result
+    assert result.recipe == name == folder.recipe
+    assert any(figure.metric in result.metrics for figure in result.published)
+
+
+@every_recipe
+def test_twice_with_one_seed_gives_one_result(name, whole):
+    _, result = whole
+    again = recipes.load(name).run(tiny(name))
+    assert again.metrics == result.metrics
+    assert again.history == result.history
+    assert again.folder == ""
+
+
+@every_recipe
+def test_another_seed_gives_another_result(name, whole):
+    _, result = whole
+    assert recipes.load(name).run(tiny(name, seed=1)).history != result.history
+
+
+class Terminate:
+    """Listener that sends SIGTERM at a step."""
+
+    def __init__(self, at):
+        self.at = at
+
+    def step(self, progress):
+        if progress.step == self.at:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def epoch(self, progress): ...
+    def end(self, progress): ...
+
+
+def weights(folder):
+    return load_checkpoint(folder.last)["model"]
+
+
+def assert_same_end(ours, theirs):
+    assert all(torch.equal(ours_weight, weights(theirs)[name]) for name, ours_weight in weights(ours).items())
+    assert ours.result.metrics == theirs.result.metrics
+    assert ours.result.history == theirs.result.history
+    assert ours.log.read_text() == theirs.log.read_text()
+
+
+@every_recipe
+def test_stopped_in_an_epoch_and_resumed_equals_never_stopped(name, whole, tmp_path):
+    config, folder = start(name, tmp_path / "run")
+    steps = len((whole[0].log).read_text().splitlines())
+    assert steps > 2
+    with pytest.raises(Stopped, match=f"--resume {folder.path}"):
+        recipes.load(name).run(config, folder, listeners=[Terminate(at=2)])
+    assert folder.result is None
+    recipes.load(name).run(config, folder)
+    assert_same_end(folder, whole[0])
+
+
+@every_recipe
+def test_one_epoch_and_then_more_equals_all_at_once(name, whole, tmp_path):
+    config, folder = start(name, tmp_path / "run", epochs=1)
+    recipes.load(name).run(config, folder)
+    recipes.load(name).run(dataclasses.replace(config, epochs=whole[1].config["epochs"]), folder)
+    assert_same_end(folder, whole[0])
+
+
+@every_recipe
+def test_a_finished_run_is_not_trained_again(name, whole):
+    folder, result = whole
+    before = folder.last.read_bytes()
+    assert recipes.load(name).run(tiny(name), folder).metrics == result.metrics
+    assert folder.last.read_bytes() == before
+
+
+@every_recipe
+def test_both_rungs_begin_alike(name):
+    losses = [
+        recipes.load(name).run(tiny(name, rung=rung, epochs=1)).metrics["train_loss"] for rung in ("torch", "scratch")
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)  # float32 sums in another order, over a few updates
+
+
+@every_recipe
+def test_it_predicts_from_the_folder_alone(name, whole, tmp_path, monkeypatch):
+    folder, _ = whole
+    source = example(name, folder.data, tmp_path)
+    monkeypatch.setattr(data, "load", None, raising=False)  # the training data may be gone
+    prediction = recipes.load(name).predict(folder, source)
+    assert prediction.input == str(source)[:200]
+    if folder.data["classes"]:
+        assert prediction.label in folder.data["classes"]
+    else:
+        assert isinstance(prediction.label, float)
+    if prediction.probabilities:
+        shares = list(prediction.probabilities.values())
+        assert sum(shares) == pytest.approx(1)
+        assert shares == sorted(shares, reverse=True)
+
+
+@every_recipe
+def test_measured_again_it_gives_the_same_numbers(name, whole):
+    folder, result = whole
+    measured = recipes.load(name).measure(folder)
+    assert [record for record in result.history if measured.metrics.items() <= record.items()]  # those of one epoch
+    for metric, value in measured.metrics.items():
+        assert result.metrics.get(f"best_{metric}", value) == value
+    assert json.loads(measured.to_json())["recipe"] == name
+
+
+@every_recipe
+def test_it_draws_pictures(name, whole):
+    pictures = recipes.load(name).draw(whole[0])
+    assert pictures
+    assert all(Path(picture).read_bytes().startswith(b"\x89PNG") for picture in pictures)
+
+
+@every_recipe
+def test_it_is_in_the_table(name):
+    table = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text(encoding="utf-8")
+    assert f"`{name}`" in table
