@@ -39,7 +39,7 @@ class _Convolution(nn.Module):
         self.dilation = per_axis(dilation, axes, "dilation")
         self.padding = padding if isinstance(padding, str) else per_axis(padding, axes, "padding", minimum=0)
         self.groups = groups
-        padding_per_side(self.padding, self.kernel_size, self.stride, self.dilation)  # complains now, not at the first x
+        padding_per_side(self.padding, self.kernel_size, self.stride, self.dilation)  # complain now
         self.weight = nn.Parameter(torch.empty(out_channels, in_channels // groups, *self.kernel_size))
         self.bias = nn.Parameter(torch.empty(out_channels)) if bias else None
         self.reset_parameters()

@@ -30,7 +30,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 def fans(tensor: Tensor) -> tuple[int, int]:
     """`(fan_in, fan_out)` of a weight `(out, in, *kernel)`."""
     if tensor.dim() < 2:
-        raise ShapeError(f"tensor: expected a weight (out, in, *kernel), got {tuple(tensor.shape)}; use uniform_ instead")
+        raise ShapeError(f"tensor: expected a weight (out, in, *kernel), got {tuple(tensor.shape)}; use uniform_")
     reach = math.prod(tensor.shape[2:])
     return tensor.shape[1] * reach, tensor.shape[0] * reach
 

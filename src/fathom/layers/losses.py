@@ -62,7 +62,7 @@ class CrossEntropyLoss(nn.Module):
         self.label_smoothing = label_smoothing
 
     def forward(self, x: Tensor, target: Tensor) -> Tensor:
-        """Map logits `(batch, classes, ...)` and targets (classes `(batch, ...)` of int, or probabilities) to a number."""
+        """Map logits `(batch, classes, ...)` and classes `(batch, ...)` of int, or probabilities, to a number."""
         return ops.cross_entropy(
             x,
             target,

@@ -48,9 +48,7 @@ class MaxPool2d(nn.Module):
         dilation: pixels from one entry of a window to the next.
     """
 
-    def __init__(
-        self, kernel_size: Size, stride: Size | None = None, padding: Size = 0, dilation: Size = 1
-    ) -> None:
+    def __init__(self, kernel_size: Size, stride: Size | None = None, padding: Size = 0, dilation: Size = 1) -> None:
         super().__init__()
         self.kernel_size = kernel_size
         self.stride = kernel_size if stride is None else stride
@@ -63,6 +61,4 @@ class MaxPool2d(nn.Module):
 
     def extra_repr(self) -> str:
         """The sizes, for `repr`."""
-        return (
-            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, dilation={self.dilation}"
-        )
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, dilation={self.dilation}"

@@ -38,7 +38,8 @@ def conv2d(
 ) -> Tensor:
     """Cross-correlate images with kernels and add the bias.
 
-    `y[n, o, i, j] = bias[o] + sum over c, a, b of weight[o, c, a, b] · x[n, c, i·stride + a·dilation, j·stride + b·dilation]`
+    At stride and dilation 1, `y[n, o, i, j]` is `bias[o]` plus the sum over c, a, b of
+    `weight[o, c, a, b] · x[n, c, i + a, j + b]`.
 
     Args:
         x: `(batch, in_channels, height, width)`, or without `batch`.

@@ -22,6 +22,6 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     Twin: `torch.nn.functional.linear`.
     """
     if x.dim() == 0 or x.shape[-1] != weight.shape[-1]:
-        raise ShapeError(f"x: expected (..., {weight.shape[-1]}), got {tuple(x.shape)}; flatten it or change in_features")
+        raise ShapeError(f"x: expected (..., {weight.shape[-1]}), got {tuple(x.shape)}")
     y = x @ weight.mT
     return y if bias is None else y + bias

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from fathom.ops.windows import last
+
 
 def pad(x: Tensor, before: Sequence[int], after: Sequence[int], value: float = 0.0) -> Tensor:
     """`x` with a border of `value` around its last axes.
@@ -23,5 +25,5 @@ def pad(x: Tensor, before: Sequence[int], after: Sequence[int], value: float = 0
     grown = [size + front + back for size, front, back in zip(sizes, before, after, strict=True)]
     padded = x.new_full((*x.shape[: -len(before)], *grown), value)
     middle = tuple(slice(front, front + size) for size, front in zip(sizes, before, strict=True))
-    padded[(..., *middle)] = x
+    padded[last(*middle)] = x
     return padded

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.autograd import Function
 
@@ -56,7 +55,7 @@ def windows(x: Tensor, kernel_size: Sequence[int], stride: Sequence[int], dilati
         dilation: steps from one entry of a window to the next.
 
     Returns:
-        `(..., *kernel_size, *counts)`: entry `[..., a, b, i, j]` is `x[..., i·stride + a·dilation, j·stride + b·dilation]`.
+        `(..., *kernel_size, *counts)`; along each axis, entry `a` of window `i` is `x[i·stride + a·dilation]`.
 
     Raises:
         ShapeError: no window fits.
@@ -78,6 +77,11 @@ def overlap_add(pieces: Tensor, sizes: Sequence[int], stride: Sequence[int], dil
         `(..., *sizes)`; zero where no window reaches.
     """
     return _OverlapAdd.apply(pieces, tuple(sizes), tuple(stride), tuple(dilation))
+
+
+def last(*indices: int | slice) -> tuple[Any, ...]:
+    """An index into the last axes."""
+    return (..., *indices)
 
 
 def taps(x: Tensor, axis: int, kernel_size: int, stride: int, dilation: int = 1) -> tuple[Tensor, ...]:
@@ -122,14 +126,12 @@ class _Windows(Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(
-        x: Tensor, kernel_size: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
-    ) -> Tensor:
+    def forward(x: Tensor, kernel_size: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]) -> Tensor:
         axes = len(kernel_size)
         first = x.dim() - axes
         for axis in range(axes):
             x = x.unfold(first + axis, dilation[axis] * (kernel_size[axis] - 1) + 1, stride[axis])
-        x = x[(..., *(slice(None, None, step) for step in dilation))]  # (..., *counts, *kernel_size)
+        x = x[last(*(slice(None, None, step) for step in dilation))]  # (..., *counts, *kernel_size)
         leading = range(first)
         return x.permute(*leading, *range(first + axes, first + 2 * axes), *range(first, first + axes))
 
@@ -139,7 +141,7 @@ class _Windows(Function):
         ctx.rest = x.shape[-len(kernel_size) :], stride, dilation
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         return overlap_add(gradient, *ctx.rest), None, None, None
 
 
@@ -147,14 +149,12 @@ class _OverlapAdd(Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(
-        pieces: Tensor, sizes: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
-    ) -> Tensor:
+    def forward(pieces: Tensor, sizes: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]) -> Tensor:
         axes = len(sizes)
         kernel_size, counts = pieces.shape[-2 * axes : -axes], pieces.shape[-axes:]
         signal = pieces.new_zeros(*pieces.shape[: -2 * axes], *sizes)
         for entry, place in _places(kernel_size, counts, stride, dilation):
-            signal[(..., *place)] += pieces[(..., *entry, *(slice(None),) * axes)]
+            signal[last(*place)] += pieces[last(*entry, *(slice(None),) * axes)]
         return signal
 
     @staticmethod
@@ -164,5 +164,5 @@ class _OverlapAdd(Function):
         ctx.rest = tuple(pieces.shape[-2 * axes : -axes]), stride, dilation
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         return windows(gradient, *ctx.rest), None, None, None

@@ -6,6 +6,8 @@ from typing import Any, TextIO
 
 from fathom.train.events import Progress
 
+LINES = 40  # that a training leaves behind, about
+
 
 def _numbers(metrics: dict[str, float]) -> str:
     return "  ".join(f"{name} {value:.4g}" for name, value in metrics.items() if name != "epoch")
@@ -21,7 +23,7 @@ class Bar:
     """Shows epoch, loss, metric, examples a second and time left on stderr.
 
     On a terminal a bar moves and each epoch leaves a line behind; elsewhere a plain line comes at each epoch's end
-    and, in long epochs, every `interval` seconds.
+    and, in long epochs, every `interval` seconds. Where there are very many epochs, only some leave a line.
     """
 
     def __init__(self, stream: TextIO | None = None, interval: float = 10.0) -> None:
@@ -50,9 +52,11 @@ class Bar:
             self._print(f"epoch {progress.epoch + 1}/{progress.epochs}  {done}/{progress.steps_per_epoch}", progress)
 
     def epoch(self, progress: Progress) -> None:
-        """Leave a line with the epoch's record."""
+        """Leave a line with the epoch's record; of many epochs, about forty leave one."""
         self._shown = time.monotonic()
-        self._print(f"epoch {progress.epoch}/{progress.epochs}", progress)
+        last = progress.enough or progress.epoch == progress.epochs
+        if last or progress.epoch % max(1, progress.epochs // LINES) == 0:
+            self._print(f"epoch {progress.epoch}/{progress.epochs}", progress)
         if self.live:
             self._move(progress)
 

@@ -54,13 +54,14 @@ class JsonLines:
 
 
 class TensorBoard:
-    """Writes the epochs' records for TensorBoard into `folder/tensorboard`; needs the extra `log`."""
+    """Writes the epochs' records for TensorBoard into `folder/tensorboard`; needs the extra `log`.
 
-    def __init__(self, folder: Path, progress: Progress | None = None) -> None:
-        from torch.utils.tensorboard import SummaryWriter
+    On a resumed run, what was written after the step from which it goes on is purged.
+    """
 
-        step = progress.step if progress else 0
-        self.writer = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1 if step else None)
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "tensorboard"
+        self._writer: Any = None
 
     @staticmethod
     def available() -> bool:
@@ -72,18 +73,26 @@ class TensorBoard:
     def step(self, progress: Progress) -> None:
         """Write the running loss twenty times an epoch."""
         if progress.step % max(1, progress.steps_per_epoch // 20) == 0:
-            self.writer.add_scalar("loss/running", progress.metrics["loss"], progress.step)
+            self._open(progress).add_scalar("loss/running", progress.metrics["loss"], progress.step)
 
     def epoch(self, progress: Progress) -> None:
         """Write the epoch's record, training and test under one heading."""
         for name, value in progress.history[-1].items():
             split, _, what = name.partition("_")
             if what:
-                self.writer.add_scalar(f"{what}/{split}", value, progress.step)
+                self._open(progress).add_scalar(f"{what}/{split}", value, progress.step)
 
     def end(self, progress: Progress) -> None:
         """Close the file."""
-        self.writer.close()
+        if self._writer is not None:
+            self._writer.close()
+
+    def _open(self, progress: Progress) -> Any:
+        if self._writer is None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._writer = SummaryWriter(str(self.folder), purge_step=progress.step)
+        return self._writer
 
 
 class EarlyStopping:

@@ -1,0 +1,125 @@
+"""What every model must do; a new one joins by being in its file's `NAMES`."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+import fathom.layers
+from fathom import models
+from fathom.errors import InputError, UnknownNameError
+
+SMALL = {  # what makes a model small, the shape of three examples, and the shape of its output
+    "lenet": ({"in_channels": 2, "num_classes": 5, "input_size": (13, 17)}, (3, 2, 13, 17), (3, 5)),
+    "linear_regression": ({"in_features": 7}, (3, 7), (3, 1)),
+    "mlp": ({"in_features": 35, "hidden_sizes": (11, 7), "num_classes": 3}, (3, 5, 7), (3, 3)),
+    "perceptron": ({"in_features": 7}, (3, 7), (3, 1)),
+    "softmax_regression": ({"in_features": 35, "num_classes": 3}, (3, 5, 7), (3, 3)),
+}
+
+
+def build(name, rung="torch"):
+    torch.manual_seed(0)
+    arguments, shape, _ = SMALL[name]
+    return models.on_rung(name, rung, **arguments), torch.randn(shape)
+
+
+def test_every_model_is_tested():
+    assert sorted(SMALL) == models.names()
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_it_maps_the_promised_shapes(name):
+    model, x = build(name)
+    assert model(x).shape == SMALL[name][2]
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_every_parameter_gets_a_gradient(name):
+    model, x = build(name)
+    model(x).square().sum().backward() if name != "perceptron" else model(x).sum().backward()  # its weights are 0
+    for parameter_name, parameter in model.named_parameters():
+        assert parameter.grad is not None, parameter_name
+        assert parameter.grad.abs().sum() > 0, parameter_name
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_one_by_one_gives_what_the_batch_gives(name):
+    model, x = build(name)
+    model.eval()
+    torch.testing.assert_close(torch.cat([model(one[None]) for one in x]), model(x))
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_its_weights_can_be_saved_and_loaded(name, tmp_path):
+    model, x = build(name)
+    torch.save(model.state_dict(), tmp_path / "weights.pt")
+    other = models.create(name, **SMALL[name][0])
+    other.load_state_dict(torch.load(tmp_path / "weights.pt", weights_only=True))
+    assert torch.equal(model.eval()(x), other.eval()(x))
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_built_from_our_layers_it_has_none_of_torch(name):
+    model, _ = build(name, "scratch")
+    containers = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.Identity)
+    for module in model.modules():
+        foreign = type(module).__module__.startswith("torch.nn") and not isinstance(module, containers)
+        assert not foreign, type(module)
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_built_from_our_layers_it_equals_the_one_built_from_torch(name):
+    theirs, x = build(name, "torch")
+    ours, _ = build(name, "scratch")
+    theirs, ours, x = theirs.double(), ours.double(), x.double()
+    torch.testing.assert_close(ours(x), theirs(x), rtol=1e-12, atol=1e-12)
+    gradients = []
+    for model in (ours, theirs):
+        model(x).sin().sum().backward()
+        gradients.append([parameter.grad for parameter in model.parameters()])
+    torch.testing.assert_close(*gradients, rtol=1e-12, atol=1e-12)
+
+
+def test_lenet_has_the_books_parameters():
+    assert sum(parameter.numel() for parameter in models.create("lenet").parameters()) == 61_706
+
+
+def test_a_forgotten_namespace_would_be_seen():
+    forgetful = fathom.layers.Sequential(fathom.layers.Linear(2, 3), nn.ReLU())
+    assert any(type(module).__module__.startswith("torch.nn.modules.activation") for module in forgetful.modules())
+
+
+def test_a_wrong_name_or_argument_gets_a_suggestion():
+    with pytest.raises(UnknownNameError, match="unknown model 'lenett'; did you mean 'lenet'"):
+        models.create("lenett")
+    with pytest.raises(UnknownNameError, match="unknown argument of lenet 'num_clases'; did you mean 'num_classes'"):
+        models.create("lenet", num_clases=3)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("lenet", {"input_size": 11}, "input_size: expected at least 12 pixels a side"),
+        ("lenet", {"num_classes": 0}, "num_classes: expected a whole number of at least 1, got 0"),
+        ("lenet", {"activation": "relux"}, "unknown activation 'relux'; did you mean 'relu'"),
+        ("mlp", {"dropout": (0.1, 0.2)}, "dropout: expected 1 probabilities"),
+        ("mlp", {"dropout": (1.0,)}, "expected probabilities 0 <= p < 1"),
+    ],
+)
+def test_a_size_that_can_not_be_is_said(name, arguments, message):
+    with pytest.raises(InputError, match=message):
+        models.create(name, **arguments)
+
+
+@pytest.mark.parametrize("size", [12, 13, 28, 40])
+def test_lenet_takes_any_size_from_twelve_pixels_on(size):
+    assert models.create("lenet", input_size=size)(torch.zeros(1, 1, size, size)).shape == (1, 10)
+
+
+@pytest.mark.slow
+def test_names_are_known_without_torch():
+    program = "import sys; from fathom import models; print(models.names()); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
