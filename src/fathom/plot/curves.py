@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from fathom.train.events import Progress
 
 SPLITS = {"train": COLOURS[0], "test": COLOURS[1], "": COLOURS[2]}
-PANELS = 4  # more would be too small to read
+PANELS = 6  # more would be too small to read
 
 
 class Curves:
@@ -70,8 +70,12 @@ def curves(
     """
     names = panels(history)
     count = max(1, len(names))
-    with figure(path, (1.0 + 4.1 * count, 3.3), 1, count) as (_, grid):
-        for axes, name in zip(grid[0], names, strict=False):
+    columns = count if count <= 4 else 3
+    rows = -(-count // columns)
+    with figure(path, (1.0 + 4.1 * columns, 3.3 * rows), rows, columns) as (_, grid):
+        for axes in grid.flat[len(names) :]:
+            axes.axis("off")
+        for axes, name in zip(grid.flat, names, strict=False):
             axes.set(title=name.replace("_", " "), xlabel="epoch")
             axes.grid(axis="y")
             whole_numbers(axes.xaxis)
@@ -85,7 +89,7 @@ def curves(
 
 
 def panels(history: Sequence[Mapping[str, float]]) -> list[str]:
-    """The quantities in `history` without their split, the loss first, at most four."""
+    """The quantities in `history` without their split, the loss first, at most six."""
     names = dict.fromkeys(_quantity(key) for record in history for key in record if key != "epoch")
     return sorted(names, key=lambda name: name != "loss")[:PANELS]
 
@@ -112,7 +116,7 @@ def _draw_splits(axes: Any, name: str, history: Sequence[Mapping[str, float]]) -
         epochs, values = values_by_epoch(name, split, history)
         axes.plot(epochs, values, color=colour, marker="o" if len(epochs) <= 12 else None, markersize=4)
         every += values
-    if every and name == "loss" and min(every) > 0 and max(every) > 50 * min(every):
+    if every and name.endswith(("loss", "error")) and min(every) > 0 and max(every) > 50 * min(every):
         axes.set_yscale("log")
 
 
