@@ -70,7 +70,7 @@ def run_classifier(
 
 def trained(folder: RunFolder, config_class: type[TrainConfig], build: Build) -> tuple[nn.Module, TrainConfig]:
     """The best model of a run and its settings."""
-    config = config_class(**folder.config)
+    config = config_class(**folder.config).for_reading()
     return load_model(folder, lambda: build(config, folder.data)), config
 
 

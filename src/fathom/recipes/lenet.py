@@ -27,6 +27,8 @@ WISHES = {"size": 28, "channels": 1}
 class Config(TrainConfig):
     """The book's settings: SGD at 0.9, batches of 256, 10 epochs, Xavier initialisation."""
 
+    RUNGS = ("torch", "scratch", "numpy")
+
     lr: float = 0.9
     data: str = DATA
 

@@ -28,6 +28,8 @@ PUBLISHED: list[dict[str, Any]] = [
 class Config(TrainConfig):
     """The book's settings for Fashion-MNIST: SGD at 0.9, batches of 256, 10 epochs, Xavier initialisation."""
 
+    RUNGS = ("torch", "scratch", "numpy")
+
     lr: float = 0.9
     data: str = DATA
 

@@ -47,6 +47,8 @@ PUBLISHED: list[dict[str, Any]] = [
 class Config(TrainConfig):
     """The book's settings: SGD at 0.03, batches of 10, 3 epochs, weights from N(0, 0.01²)."""
 
+    RUNGS = ("torch", "scratch", "numpy")
+
     epochs: int = 3
     batch_size: int = 10
     lr: float = 0.03
@@ -64,12 +66,9 @@ def task(config: Config, about: Mapping[str, Any]) -> Task:
     truth = about.get("truth", {})
 
     def errors(model: nn.Module) -> dict[str, float]:
-        line = model[0]  # type: ignore[index]
+        weight, bias = (torch.as_tensor(value).cpu() for value in model.state_dict().values())
         w, b = torch.tensor(truth["w"]), truth["b"]
-        return {
-            "w_error": (line.weight.detach().cpu() - w).abs().max().item(),
-            "b_error": abs(line.bias.item() - b),
-        }
+        return {"w_error": (weight - w).abs().max().item(), "b_error": abs(bias.item() - b)}
 
     return Task(
         build=lambda: build(config, about),
@@ -90,13 +89,13 @@ def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[
 
 def measure(folder: RunFolder) -> Result:
     """Measure a run's best model again."""
-    config = Config(**folder.config)
+    config = Config(**folder.config).for_reading()
     return regression.measure_again(folder, config, task(config, folder.data), PUBLISHED, best=True)
 
 
 def trained(folder: RunFolder) -> nn.Module:
     """The best model of a run."""
-    return load_model(folder, lambda: build(Config(**folder.config), folder.data))
+    return load_model(folder, lambda: build(Config(**folder.config).for_reading(), folder.data))
 
 
 def predict(folder: RunFolder, source: str | Path) -> Prediction:

@@ -35,6 +35,8 @@ class Config(TrainConfig):
         hidden_sizes: units of each hidden layer, from the input on.
     """
 
+    RUNGS = ("torch", "scratch", "numpy")
+
     hidden_sizes: tuple[int, ...] = (256,)
     data: str = DATA
 

@@ -30,6 +30,8 @@ PUBLISHED: list[dict[str, Any]] = [
 class Config(TrainConfig):
     """The book's settings: SGD at 0.1, batches of 256, 10 epochs, weights from N(0, 0.01²)."""
 
+    RUNGS = ("torch", "scratch", "numpy")
+
     data: str = DATA
 
 

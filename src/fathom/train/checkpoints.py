@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -23,7 +24,9 @@ SHARE = 0.05  # of the time, which saving short epochs may take; the others go w
 
 
 def _split(value: Any, path: str, tensors: dict[str, Tensor], seen: dict[tuple[Any, ...], str]) -> Any:
-    """Move the tensors of a tree into `tensors` and leave their names in their places."""
+    """Move the tensors and arrays of a tree into `tensors` and leave their names in their places."""
+    if isinstance(value, np.ndarray):
+        return {"array": _split(torch.from_numpy(value), path, tensors, seen)["tensor"]}
     if isinstance(value, Tensor):
         place = (value.device, value.data_ptr(), tuple(value.shape), value.stride(), value.dtype)
         if value.numel() and place in seen:  # tied tensors: safetensors takes each memory once
@@ -36,7 +39,9 @@ def _split(value: Any, path: str, tensors: dict[str, Tensor], seen: dict[tuple[A
         return {"tensor": path}
     if isinstance(value, Mapping):
         return {"dict": [[key, _split(item, f"{path}.{key}", tensors, seen)] for key, item in value.items()]}
-    if isinstance(value, list | tuple) and any(isinstance(item, Tensor | Mapping | list) for item in value):
+    if isinstance(value, list | tuple) and any(
+        isinstance(item, Tensor | np.ndarray | Mapping | list) for item in value
+    ):
         parts = [_split(item, f"{path}.{number}", tensors, seen) for number, item in enumerate(value)]
         return {"tuple" if isinstance(value, tuple) else "list": parts}
     return {"value": value}
@@ -46,6 +51,8 @@ def _join(node: Any, tensors: Mapping[str, Tensor]) -> Any:
     kind, content = next(iter(node.items()))
     if kind == "tensor":
         return tensors[content]
+    if kind == "array":
+        return tensors[content].numpy()
     if kind == "dict":
         return {key: _join(item, tensors) for key, item in content}
     if kind in ("list", "tuple"):
@@ -175,7 +182,7 @@ def load_weights(model: torch.nn.Module, path: Path) -> torch.nn.Module:
     """Load the checkpoint's model tensors into `model`, which is put in evaluation mode and returned."""
     tree = load_checkpoint(path)
     try:
-        model.load_state_dict(tree["model"])
+        model.load_state_dict({name: torch.as_tensor(value) for name, value in tree["model"].items()})
     except (RuntimeError, KeyError) as error:
         raise RunFolderError(f"{path} does not fit the model: {' '.join(str(error).split())[:300]}") from error
     return model.eval()

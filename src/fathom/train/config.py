@@ -4,7 +4,7 @@ import dataclasses
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from fathom import optim, registry
 from fathom.errors import InputError
@@ -31,7 +31,8 @@ class TrainConfig:
         device: auto (the best there is), cpu, cuda, cuda:1, xpu or mps.
         precision: of matrix products: fp32, bf16, or fp16 with loss scaling.
         compile: let torch.compile fuse the model.
-        rung: layers to build the model from: torch (torch.nn) or scratch (bare tensor operations).
+        rung: what the model is built from: torch (torch.nn), scratch (bare tensor operations), or, in some recipes,
+            numpy (our own engine).
         data: a dataset's name, or your own as KIND:PATH[,key=value]; see fathom data list.
         limit: batches an epoch, in training and testing alike; 0 takes all.
         threads: processor threads; 0 takes what torch chooses.
@@ -50,10 +51,12 @@ class TrainConfig:
     device: str = "auto"
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     compile: bool = False
-    rung: Literal["torch", "scratch"] = "torch"
+    rung: Literal["torch", "scratch", "numpy"] = "torch"
     data: str = ""
     limit: int = 0
     threads: int = 0
+
+    RUNGS: ClassVar[tuple[str, ...]] = ("torch", "scratch")
 
     def __post_init__(self) -> None:
         """Check every range; InputError says which field, what was expected and what came."""
@@ -67,7 +70,7 @@ class TrainConfig:
             raise registry.unknown("optimizer", self.optimizer, optim.optimizer_names())
         if self.schedule not in optim.schedule_names():
             raise registry.unknown("schedule", self.schedule, optim.schedule_names())
-        for name, words in (("precision", ("fp32", "bf16", "fp16")), ("rung", ("torch", "scratch"))):
+        for name, words in (("precision", ("fp32", "bf16", "fp16")), ("rung", self.RUNGS)):
             if getattr(self, name) not in words:
                 raise registry.unknown(name, str(getattr(self, name)), words)
 
@@ -98,6 +101,10 @@ class TrainConfig:
             if getattr(self, name) != defaults[name]:
                 wanted = f"--{name.replace('_', '-')}: expected {defaults[name]}, since {why}"
                 raise InputError(f"{wanted}; got {getattr(self, name)}; leave it out")
+
+    def for_reading(self) -> Self:
+        """The same settings for a model that only answers: rung torch reads the weights of rung numpy."""
+        return dataclasses.replace(self, rung="torch") if self.rung == "numpy" else self
 
     def changes(self) -> dict[str, Any]:
         """The fields that differ from the recipe's own settings and matter to a comparison with its source."""

@@ -9,11 +9,12 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from fathom import devices, optim
+from fathom import autograd, devices, optim
 from fathom.data import Batches
 from fathom.errors import RunFolderError, Stopped
 from fathom.records import DataUsed, Published, Result, RunFolder
 from fathom.seeding import RandomStates, seed_everything
+from fathom.train import engine
 from fathom.train.checkpoints import Checkpoints, load_weights, restore
 from fathom.train.config import TrainConfig
 from fathom.train.environment import environment
@@ -98,10 +99,6 @@ def experiment(
         batch_transform: applied to each training batch (noise on the inputs, say); draws from torch's generator.
     """
     device = prepare(config)
-    model = task.build().to(device)
-    parameters = task.groups(model) if task.groups else list(model.parameters())
-    options = {"weight_decay": task.decay} if task.decay else {}
-    optimizer = optim.create(config.optimizer, parameters, config.lr, **options)
     batches = Batches(
         *train.tensors.values(),
         batch_size=config.batch_size,
@@ -111,17 +108,9 @@ def experiment(
         limit=config.limit,
     )
     unseen = held_out(test, config, device)
-    step = supervised(
-        torch.compile(model) if config.compile else model,
-        task.loss,
-        optimizer,
-        clip=config.clip,
-        schedule=_schedule(config, len(batches)),
-        precision=config.precision,
-        accumulate=config.accumulate,
-        measures=task.measures,
-    )
-    measures = {"loss": task.loss, **task.measures}
+    on_rung = _on_engine if config.rung == "numpy" else _on_torch
+    model, optimizer, step, loss = on_rung(config, task, device, _schedule(config, len(batches)))
+    measures = {"loss": loss, **task.measures}
 
     def measure() -> dict[str, float]:
         measured = evaluate(model, unseen, measures, precision=config.precision)
@@ -141,6 +130,46 @@ def experiment(
         folder=folder,
         listeners=listeners,
     )
+
+
+Parts = tuple[Any, Any, Step, Measure]
+"""Model, optimiser, step, and the loss as a measure over torch tensors."""
+
+
+def _on_torch(config: TrainConfig, task: Task, device: torch.device, schedule: optim.Schedule | None) -> Parts:
+    model = task.build().to(device)
+    parameters = task.groups(model) if task.groups else list(model.parameters())
+    options = {"weight_decay": task.decay} if task.decay else {}
+    optimizer = optim.create(config.optimizer, parameters, config.lr, **options)
+    step = supervised(
+        torch.compile(model) if config.compile else model,
+        task.loss,
+        optimizer,
+        clip=config.clip,
+        schedule=schedule,
+        precision=config.precision,
+        accumulate=config.accumulate,
+        measures=task.measures,
+    )
+    return model, optimizer, step, task.loss
+
+
+def _on_engine(config: TrainConfig, task: Task, device: torch.device, schedule: optim.Schedule | None) -> Parts:
+    engine.check(config.precision, str(device), config.compile)
+    autograd.manual_seed(config.seed)
+    model = task.build()
+    options = {"weight_decay": task.decay} if task.decay else {}
+    optimizer = engine.optimizer(config.optimizer, model, config.lr, **options)
+    step = engine.EngineStep(
+        model,
+        task.loss,
+        optimizer,
+        clip=config.clip,
+        schedule=schedule,
+        accumulate=config.accumulate,
+        measures=task.measures,
+    )
+    return engine.EngineModel(model), optimizer, step, engine.on_torch(task.loss)
 
 
 def held_out(test: Examples, config: TrainConfig, device: torch.device | None = None) -> Batches:
