@@ -132,7 +132,7 @@ def experiment(
     )
 
 
-Parts = tuple[Any, Any, Step, Measure]
+Parts = tuple[Any, Any, Any, Measure]
 """Model, optimiser, step, and the loss as a measure over torch tensors."""
 
 
