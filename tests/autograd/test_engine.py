@@ -6,7 +6,6 @@ import pickle
 import subprocess
 import sys
 import weakref
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -306,10 +305,3 @@ def test_creation_functions_have_torchs_shapes_and_dtypes():
     assert ag.randn(2, 3, generator=np.random.default_rng(1)).tolist() == ag.randn(
         2, 3, generator=np.random.default_rng(1)
     ).tolist()  # fmt: skip
-
-
-def test_the_page_about_the_engine_runs():
-    page = (Path(__file__).parents[2] / "docs" / "autograd.md").read_text(encoding="utf-8")
-    blocks = [part.split("```python\n", 1)[1].split("```", 1)[0] for part in page.split("<!-- runs -->")[1:]]
-    assert len(blocks) == 3
-    exec(compile("\n".join(blocks), "autograd.md", "exec"), {})
