@@ -26,6 +26,12 @@ OTHERWISE = {
     "mlp-dropout": {"input_noise": 0.1, "weight_replacement": 0.1, "optimizer": "adam", "lr": 0.01},
     "polynomial": {"batch_size": 10},
     "weight-decay": {"batch_size": 5},
+    "initialisation": {"depth": 3, "width": 16},
+    "initialiser-grid": {"depth": 2, "width": 8},
+    "vanishing-gradients": {"depth": 2, "width": 16, "matrices": 10},
+    "symmetry": {"width": 8},
+    "layerwise-pretraining": {"hidden_sizes": (16,), "pretrain_epochs": 1, "limit": 6},
+    "losses": {"batch_size": 10, "limit": 50},
 }
 GIVEN = {"polynomial": "0.5"}  # to predict from; elsewhere the kind of data decides
 

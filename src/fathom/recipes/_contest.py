@@ -1,0 +1,224 @@
+"""What the recipes share that let several classifiers learn from the same batches, each by itself, and compare them."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fathom import data, metrics, optim
+from fathom.layers import namespace
+from fathom.plot.panels import Panel, panels
+from fathom.recipes._classifier import load_splits
+from fathom.recipes._inputs import encode
+from fathom.records import Prediction, Result, RunFolder
+from fathom.train import Listener, TrainConfig, evaluate, load_model
+from fathom.train.experiment import conduct, describe, held_out, measured_again, prepare
+from fathom.train.supervised import Measure
+
+UNUSED = ("schedule", "warmup", "clip", "accumulate", "precision", "compile")
+WHY_UNUSED = "several models learn side by side, each by the plain rule"
+
+Build = Callable[[Any, Mapping[str, Any]], nn.ModuleDict]
+"""`(config, about)` to the fresh contestants by name; `about` is what the run folder's `data.json` holds."""
+
+
+class Contest:
+    """A step in which every contestant learns from the batch by itself; it is `Stateful`.
+
+    A contestant whose loss or gradient is not finite is left as it is by that batch, and its loss counts as infinite:
+    one that overflows ends neither the training nor the others. Only the reference must stay finite.
+
+    Args:
+        models: the contestants.
+        reference: whose loss and accuracy also go by plain `loss` and `accuracy`.
+        loss: `(logits, target)` to the batch's mean.
+        optimizer, lr: an update rule's name and its learning rate; each contestant has its own.
+    """
+
+    def __init__(self, models: nn.ModuleDict, reference: str, loss: Measure, optimizer: str, lr: float) -> None:
+        self.models, self.reference, self.loss = models, reference, loss
+        self.optimizers = {name: optim.create(optimizer, model.parameters(), lr) for name, model in models.items()}
+
+    def __call__(self, batch: tuple[Tensor, ...]) -> dict[str, float | Tensor]:
+        """Update each contestant from `(x, y)`; gives the losses and accuracies before the updates, by name."""
+        values: dict[str, float | Tensor] = {}
+        for name in self.models:
+            values[f"{name}_loss"], values[f"{name}_accuracy"] = self.learn(name, *batch)
+        return {"loss": values[f"{self.reference}_loss"], "accuracy": values[f"{self.reference}_accuracy"], **values}
+
+    def learn(self, name: str, x: Tensor, y: Tensor) -> tuple[float, float]:
+        """One update of one contestant, if its numbers are finite; its loss and accuracy before it."""
+        model, optimizer = self.models[name], self.optimizers[name]
+        optimizer.zero_grad()
+        logits = model(x)
+        loss = self.loss(logits, y)
+        value, accuracy = loss.item(), metrics.accuracy(logits.detach(), y).item()
+        if not math.isfinite(value):
+            return math.inf, accuracy
+        loss.backward()
+        if all(bool(parameter.grad.isfinite().all()) for parameter in model.parameters() if parameter.grad is not None):
+            optimizer.step()
+        return value, accuracy
+
+    def state_dict(self) -> dict[str, Any]:
+        """The states of the update rules."""
+        return {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Put back what `state_dict` gave."""
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state[name])
+
+
+def compare(models: nn.ModuleDict, reference: str, test: data.Dataset, config: TrainConfig) -> dict[str, float]:
+    """Loss and accuracy of each contestant on the test examples, as `test_NAME_loss`; the reference's also without."""
+    device = next(models.parameters()).device
+    measures = {"loss": _finite_or_infinite(namespace(config.rung).CrossEntropyLoss()), "accuracy": metrics.accuracy}
+    batches = held_out(test, config, device)
+    numbers: dict[str, float] = {}
+    for name, model in models.items():
+        numbers |= evaluate(model, batches, measures, prefix=f"test_{name}_")
+    return {**{f"test_{what}": numbers[f"test_{reference}_{what}"] for what in measures}, **numbers}
+
+
+def _finite_or_infinite(loss: Measure) -> Measure:
+    """`loss`, with infinity where it is not a number: those are not equal to themselves."""
+    return lambda outputs, target: loss(outputs, target).nan_to_num(nan=math.inf, posinf=math.inf)
+
+
+def run_contest(
+    recipe: str,
+    config: TrainConfig,
+    build: Build,
+    reference: str,
+    *,
+    published: Sequence[Mapping[str, Any]],
+    folder: RunFolder | None,
+    listeners: Sequence[Listener],
+    inspect: Callable[[nn.ModuleDict], Mapping[str, float]] | None = None,
+    at_start: Callable[[nn.ModuleDict, data.Dataset], Mapping[str, float]] | None = None,
+    make_step: Callable[[nn.ModuleDict, Measure, int], Contest] | None = None,
+) -> Result:
+    """Train all contestants on the same batches and compare them on the test examples after each epoch.
+
+    Args:
+        inspect: numbers read from the contestants after each epoch.
+        at_start: numbers read from them before the first, with the training examples; they stand in every record.
+        make_step: `(contestants, loss, batches an epoch)` to a step that does otherwise than `Contest`.
+    """
+    train, test = load_splits(config)
+    device = prepare(config)
+    models = build(config, describe(train))
+    constant = dict(at_start(models, train)) if at_start else {}
+    models = models.to(device)
+    loss = namespace(config.rung).CrossEntropyLoss()
+    batches = data.Batches(
+        train.tensors["x"],
+        train.tensors["y"],
+        batch_size=config.batch_size,
+        shuffle=True,
+        seed=config.seed,
+        device=device,
+        limit=config.limit,
+    )
+    if make_step is None:
+        step = Contest(models, reference, loss, config.optimizer, config.lr)
+    else:
+        step = make_step(models, loss, len(batches))
+    return conduct(
+        recipe,
+        config,
+        step,
+        batches,
+        {"model": models, "step": step},
+        train,
+        evaluate=lambda: {
+            **compare(models, reference, test, config),
+            **(inspect(models) if inspect else {}),
+            **constant,
+        },
+        monitor="test_loss" if config.patience else "",  # the last state is what is compared
+        published=published,
+        folder=folder,
+        listeners=listeners,
+    )
+
+
+def trained(folder: RunFolder, config: TrainConfig, build: Build) -> nn.ModuleDict:
+    """The contestants of a run as they were at the end."""
+    models = load_model(folder, lambda: build(config, folder.data), best=False)
+    assert isinstance(models, nn.ModuleDict)
+    return models
+
+
+def measure_contest(
+    folder: RunFolder,
+    config: TrainConfig,
+    build: Build,
+    reference: str,
+    published: Sequence[Mapping[str, Any]],
+    inspect: Callable[[nn.ModuleDict], Mapping[str, float]] | None = None,
+) -> Result:
+    """Compare a run's contestants on its test examples again."""
+    _, test = load_splits(config)
+    models = trained(folder, config, build)
+    numbers = {**compare(models, reference, test, config), **(inspect(models) if inspect else {})}
+    return measured_again(folder, config, numbers, test.used, published, "the last checkpoint")
+
+
+def predict_class(folder: RunFolder, source: str | Path, config: TrainConfig, build: Build, first: str) -> Prediction:
+    """What the contestant with the best test accuracy takes the example in `source` for; `extra` has all others' words.
+
+    Args:
+        source: as `fathom.recipes._inputs.encode` takes it.
+        first: who is asked while there is no result.
+    """
+    models, about, result = trained(folder, config, build), folder.data, folder.result
+    example = encode(about, source)[:1]
+    with torch.inference_mode():
+        probabilities = {name: model(example).softmax(dim=1)[0] for name, model in models.items()}
+    best = first
+    if result is not None:
+        best = max(models, key=lambda name: result.metrics[f"test_{name}_accuracy"])
+    classes = about["classes"]
+    said = {name: classes[int(shares.argmax())] for name, shares in probabilities.items()}
+    order = probabilities[best].argsort(descending=True, stable=True).tolist()
+    ranked = {classes[number]: float(probabilities[best][number]) for number in order}
+    return Prediction(input=str(source)[:200], label=said[best], probabilities=ranked, extra={"by": best, **said})
+
+
+def by_epoch(result: Result, metric: str, names: Mapping[str, str]) -> dict[str, tuple[list[float], list[float]]]:
+    """`(epochs, values)` of `metric` (as `test_{}_accuracy`) for each contestant under its title, for a chart."""
+    epochs = [record["epoch"] for record in result.history]
+    return {
+        title: (epochs, [record[metric.format(name)] for record in result.history]) for name, title in names.items()
+    }
+
+
+def draw_learning(path: Path, result: Result, titles: Mapping[str, str]) -> Path:
+    """Training loss and test accuracy of each contestant by epoch.
+
+    Args:
+        titles: name to title of those that are shown.
+    """
+    charts = [
+        Panel(
+            series=by_epoch(result, "train_{}_loss", titles),
+            title="Training loss, nats",
+            xlabel="epoch",
+            ylim=(0.0, 2.5),  # guessing among ten classes costs log 10 = 2.3
+            whole=True,
+            names=False,
+        ),
+        Panel(
+            series=by_epoch(result, "test_{}_accuracy", titles),
+            title="Test accuracy",
+            xlabel="epoch",
+            ylim=(0.0, 1.0),
+            whole=True,
+        ),
+    ]
+    return panels(path, charts)
