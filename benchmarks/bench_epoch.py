@@ -5,6 +5,7 @@ data: one PIL image at a time turned into a tensor, batches put together by torc
 """
 
 import os
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -93,6 +94,7 @@ def run(rounds: int) -> list[Comparison]:
     dataset = data.load(os.environ.get("FATHOM_BENCH_DATA", "fashion-mnist"), "train")
     x, y = dataset.tensors["x"], dataset.tensors["y"]
     pictures = PictureByPicture(x, y)
+    warnings.filterwarnings("ignore", "This DataLoader will create")  # 4 workers are what the book takes
     comparisons = []
     for name, build in NETWORKS.items():
         peers = {"bare": bare(build(), x, y)}

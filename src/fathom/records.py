@@ -82,7 +82,8 @@ class Result:
 
     def to_json(self) -> str:
         """This result as JSON text; `from_json` gives an equal one back."""
-        return dump_json(dataclasses.asdict(self))
+        plain = dataclasses.asdict(self)
+        return dump_json({name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()})
 
     @classmethod
     def from_json(cls, text: str) -> "Result":
@@ -259,12 +260,18 @@ class RunFolder:
     @property
     def recipe(self) -> str:
         """The name of the recipe that ran here."""
-        return str(self._read("config.json")["recipe"])
+        return str(self._setting("recipe", str))
 
     @property
     def config(self) -> dict[str, Any]:
         """The settings, as plain values."""
-        return dict(self._read("config.json")["config"])
+        return dict(self._setting("config", dict))
+
+    def _setting(self, name: str, kind: type) -> Any:
+        written = self._read("config.json")
+        if not isinstance(written, dict) or not isinstance(written.get(name), kind):
+            raise RunFolderError(f"{self.path / 'config.json'} is damaged (it has no {name!r}); start the run anew")
+        return written[name]
 
     @property
     def data(self) -> dict[str, Any]:

@@ -269,3 +269,15 @@ def test_reading_one_picture_says_what_is_wrong(tmp_path):
 def test_a_folder_is_listed_in_order(tmp_path):
     photos(tmp_path / "p")
     assert [path.name for path in data.list_images(tmp_path / "p" / "cat")] == [f"{i}.png" for i in range(5)]
+
+
+def test_the_cache_tells_folders_apart_whose_files_agree_in_name_size_and_time(tmp_path):
+    for folder, shades in (("one", (0, 255)), ("other", (255, 0))):
+        for label, shade in zip("ab", shades, strict=True):
+            for number in range(3):
+                path = tmp_path / folder / label / f"{number}.bmp"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.new("L", (4, 4), shade).save(path)
+                os.utime(path, ns=(10**18, 10**18))
+    one, other = (data.load(f"images:{tmp_path / folder}").tensors["x"] for folder in ("one", "other"))
+    assert torch.equal(one, 1 - other)

@@ -117,3 +117,10 @@ def test_a_damaged_file_of_a_run_is_named(tmp_path):
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(RunFolderError, match=r"config\.json is damaged"):
         RunFolder.open(tmp_path, "lenet")
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"recipe": 3, "config": {}}'])
+def test_settings_that_are_no_settings_are_named(tmp_path, text):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(RunFolderError, match=r"config\.json is damaged \(it has no 'recipe'\); start the run anew"):
+        RunFolder.open(tmp_path, "lenet")

@@ -1,19 +1,31 @@
 """How results look on a terminal: tables, a little emphasis, JSON."""
 
 import contextlib
+import json
+import math
 import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from fathom.records import Prediction, Published, Result, dump_json
+from fathom.records import Prediction, Published, Result
 
 
 def print_json(value: Any) -> None:
-    """`value` as the one JSON document of this command."""
-    print(dump_json(value))
+    """`value` as the one JSON document of this command: tuples are lists, and what is not finite is null."""
+    print(json.dumps(_simple(value), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def _simple(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _simple(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_simple(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 @contextlib.contextmanager

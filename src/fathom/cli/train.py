@@ -115,7 +115,10 @@ def _config(module: ModuleType, rest: Sequence[str], folder: RunFolder | None, p
         for name in sorted(flags.given(config_class, rest)):
             _check_resumed(folder, name, before.get(name, values[name]), values[name])
     if skip_bad:
-        values["data"] = _skipping(values["data"])
+        data = _skipping(values["data"])
+        if folder:
+            _check_resumed(folder, "skip_bad", values["data"], data)
+        values["data"] = data
     return config_class(**values)
 
 

@@ -266,10 +266,10 @@ def _decoded(
     """All pictures `(good, channels, height, width)` of uint8, the positions of the good ones, and a digest of it all.
 
     The digest is over the decoded pixels and the labels, so a copy of the folder has the same; the cache's key is over
-    names, sizes and times of change of the files, so that none must be read.
+    the folder and names, sizes and times of change of the files, so that none must be read.
     """
     states = [(str(p.path.relative_to(folder)), p.path.stat().st_size, p.path.stat().st_mtime_ns) for p in pictures]
-    key = f"images-{cache.digest_text(repr(states))[:40]}-{size[0]}x{size[1]}x{channels}"
+    key = f"images-{cache.digest_text(repr((str(folder.resolve()), states)))[:40]}-{size[0]}x{size[1]}x{channels}"
     kept = cache.load_arrays(key)
     if kept is None:
         kept = _decode_all([picture.path for picture in pictures], size, channels, skip_bad)

@@ -12,6 +12,8 @@ from fathom.errors import InputError
 MACHINE_FIELDS = ("seed", "device", "threads", "compile", "rung", "data")
 """Fields in which a run may differ from the source and still have the source's settings."""
 
+MOST_THREADS = 1024  # with as many as the system will not start, OpenMP dies without a word
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
@@ -62,8 +64,9 @@ class TrainConfig:
         """Check every range; InputError says which field, what was expected and what came."""
         for name in ("epochs", "batch_size", "accumulate"):
             self._check(name, at_least=1)
-        for name in ("warmup", "patience", "limit", "threads", "clip"):
+        for name in ("warmup", "patience", "limit", "clip"):
             self._check(name, at_least=0)
+        self._check("threads", at_least=0, at_most=MOST_THREADS)
         self._check("seed", at_least=0, at_most=2**32 - 1)
         self._check("lr", above=0)
         if self.optimizer not in optim.optimizer_names():
@@ -84,7 +87,7 @@ class TrainConfig:
         if above is not None:
             wanted.append(f"above {above:g}")
         if at_most is not None:
-            wanted.append(f"at most {at_most:g}")
+            wanted.append(f"at most {at_most:.10g}")
         fits = (
             math.isfinite(value)
             and (at_least is None or value >= at_least)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from fathom import autograd, devices, optim
 from fathom.data import Batches
-from fathom.errors import RunFolderError, Stopped
+from fathom.errors import DivergedError, RunFolderError, Stopped
 from fathom.records import DataUsed, Published, Result, RunFolder
 from fathom.seeding import RandomStates, seed_everything
 from fathom.train import engine
@@ -221,13 +221,19 @@ def conduct(
     if config.patience:
         heard.append(EarlyStopping(config.patience, monitor, maximise))
     if folder is not None:
+        if folder.last.is_file():
+            _check_same_data(folder, train)
         folder.write_config(recipe, settings)
-        folder.write_data(describe(train))
+        folder.write_data({**describe(train), "source": _source(train)})
         if folder.last.is_file():
             restore(whole, folder.last)
         heard += [JsonLines(folder.log, progress), Checkpoints(folder, whole, monitor, maximise)]
     try:
         fit(step, batches, epochs=config.epochs, state=whole, evaluate=evaluate, listeners=[*heard, *listeners])
+    except DivergedError as error:
+        if folder is None or not folder.last.is_file():
+            raise
+        raise DivergedError(f"{error}; the last good state is in {folder.last}") from None
     except Stopped as stopped:
         if folder is None:
             raise
@@ -249,6 +255,20 @@ def conduct(
     if folder is not None:
         folder.write_result(result)
     return result
+
+
+def _source(train: Examples) -> dict[str, Any]:
+    return {"name": train.used.name, "sha256": dict(train.used.sha256)}
+
+
+def _check_same_data(folder: RunFolder, train: Examples) -> None:
+    """RunFolderError unless the run began with the same bytes: it could not end in the same ones otherwise."""
+    before, now = folder.data.get("source"), _source(train)
+    if before is not None and before["sha256"] != now["sha256"]:
+        raise RunFolderError(
+            f"{folder.path}: expected the data that the run began with ({before['name']}), got other bytes "
+            f"({now['name']}); bring them back or train anew"
+        )
 
 
 def measured_again(
