@@ -42,4 +42,5 @@ bench: setup ## time fathom beside its peers; FATHOM_DATA=… takes the full dat
 	$(BIN)/python -m benchmarks
 
 docs: setup ## write the generated pages of docs/
+	$(BIN)/fathom ladder --out docs/ladder.md
 	$(BIN)/fathom report --out docs/report

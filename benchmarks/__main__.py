@@ -1,10 +1,14 @@
-"""Run the benchmarks named on the command line, or all, at one thread and at two, and print Markdown tables."""
+"""Run the benchmarks named on the command line, or all, at one thread and at two, and print Markdown tables.
+
+The number of threads holds for torch and, where threadpoolctl is installed, for the BLAS under NumPy.
+"""
 
 import argparse
 import importlib
 import platform
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from benchmarks.harness import table
@@ -22,6 +26,17 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
+def limit(threads: int) -> None:
+    """Let torch and the BLAS under NumPy use so many threads from now on."""
+    torch.set_num_threads(threads)
+    try:
+        from threadpoolctl import threadpool_limits
+    except ImportError:
+        print("threadpoolctl is not installed: NumPy's BLAS takes the threads that OPENBLAS_NUM_THREADS says\n")
+    else:
+        threadpool_limits(threads, user_api="blas")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of: {', '.join(NAMES)}; all if none is given")
@@ -30,11 +45,12 @@ def main() -> None:
     arguments = parser.parse_args()
     for name in set(arguments.names) - set(NAMES):
         parser.error(f"unknown benchmark {name!r}; there are: {', '.join(NAMES)}")
-    print(f"{processor()}, torch {torch.__version__}, Python {platform.python_version()}\n")
+    versions = f"torch {torch.__version__}, NumPy {np.__version__}, Python {platform.python_version()}"
+    print(f"{processor()}, {versions}\n")
     for name in arguments.names or NAMES:
         module = importlib.import_module(f"benchmarks.bench_{name}")
         for threads in arguments.threads:
-            torch.set_num_threads(threads)
+            limit(threads)
             print(f"## {name}, {threads} thread{'s' if threads > 1 else ''}\n", flush=True)
             print(table(module.run(arguments.rounds)), flush=True)
             print(f"\n{module.__doc__}\n", flush=True)

@@ -22,6 +22,10 @@ LAYERS = {  # what builds the layer in either namespace, and the shape of its in
     "Conv2d 1x1": (lambda n: n.Conv2d(4, 5, 1, bias=False), IMAGES),
     "Conv2d depthwise": (lambda n: n.Conv2d(4, 8, 3, padding=1, groups=4), IMAGES),
     "ConvTranspose2d": (lambda n: n.ConvTranspose2d(4, 6, 3, 2, 1, 1, groups=2, dilation=2), IMAGES),
+    "ConvTranspose2d with room for more windows": (
+        lambda n: n.ConvTranspose2d(4, 3, 2, 1, 0, 2, dilation=3),
+        IMAGES,
+    ),
     "AvgPool2d": (lambda n: n.AvgPool2d((2, 3), 2, (1, 0)), IMAGES),
     "MaxPool2d": (lambda n: n.MaxPool2d(3, 2, 1), IMAGES),
     "AdaptiveAvgPool2d": (lambda n: n.AdaptiveAvgPool2d(1), IMAGES),

@@ -10,13 +10,50 @@ from typing import Any
 from torch.nn import Identity, Module, ModuleDict, ModuleList, Parameter, ParameterList, Sequential
 
 from fathom.layers import functional, init
-from fathom.layers.activations import ReLU, Sigmoid, Tanh
-from fathom.layers.convolution import Conv2d
+from fathom.layers.activations import (
+    ELU,
+    GELU,
+    LeakyReLU,
+    LogSoftmax,
+    PReLU,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
+from fathom.layers.attention import MultiheadAttention
+from fathom.layers.batch_norm import BatchNorm1d, BatchNorm2d
+from fathom.layers.convolution import Conv1d, Conv2d
 from fathom.layers.dropout import Dropout
+from fathom.layers.embedding import Embedding
 from fathom.layers.flatten import Flatten
+from fathom.layers.group_norm import GroupNorm
+from fathom.layers.gru import GRU, GRUCell
+from fathom.layers.layer_norm import LayerNorm
+from fathom.layers.lazy import LazyBatchNorm1d, LazyBatchNorm2d, LazyConv2d, LazyLinear
 from fathom.layers.linear import Linear
-from fathom.layers.losses import CrossEntropyLoss, MSELoss, NLLLoss
-from fathom.layers.pooling import AvgPool2d, MaxPool2d
+from fathom.layers.losses import (
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    HuberLoss,
+    KLDivLoss,
+    L1Loss,
+    MSELoss,
+    NLLLoss,
+    SmoothL1Loss,
+)
+from fathom.layers.lstm import LSTM, LSTMCell
+from fathom.layers.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
+from fathom.layers.rnn import RNN, RNNCell
+from fathom.layers.transformer import (
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
+from fathom.layers.transposed_convolution import ConvTranspose2d
 from fathom.registry import unknown
 
 RUNGS = {"numpy": "fathom.autograd.nn", "scratch": "fathom.layers", "torch": "torch.nn"}
@@ -37,26 +74,62 @@ def namespace(rung: str) -> Any:
 
 
 __all__ = [
+    "ELU",
+    "GELU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "RUNGS",
+    "AdaptiveAvgPool2d",
     "AvgPool2d",
+    "BCEWithLogitsLoss",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "Conv1d",
     "Conv2d",
+    "ConvTranspose2d",
     "CrossEntropyLoss",
     "Dropout",
+    "Embedding",
     "Flatten",
+    "GRUCell",
+    "GroupNorm",
+    "HuberLoss",
     "Identity",
+    "KLDivLoss",
+    "L1Loss",
+    "LSTMCell",
+    "LayerNorm",
+    "LazyBatchNorm1d",
+    "LazyBatchNorm2d",
+    "LazyConv2d",
+    "LazyLinear",
+    "LeakyReLU",
     "Linear",
+    "LogSoftmax",
     "MSELoss",
     "MaxPool2d",
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiheadAttention",
     "NLLLoss",
+    "PReLU",
     "Parameter",
     "ParameterList",
+    "RNNCell",
     "ReLU",
     "Sequential",
+    "SiLU",
     "Sigmoid",
+    "SmoothL1Loss",
+    "Softmax",
+    "Softplus",
     "Tanh",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "functional",
     "init",
     "namespace",

@@ -5,8 +5,17 @@ from torch import Tensor, nn
 
 from fathom.errors import InputError
 from fathom.layers import init
-from fathom.ops.convolution import conv2d, padding_per_side
+from fathom.ops.convolution import conv1d, conv2d, padding_per_side
 from fathom.ops.windows import Size, per_axis
+
+
+def check_groups(groups: int, in_channels: int, out_channels: int) -> None:
+    """InputError unless the channels can be split into so many groups of equal size."""
+    if groups < 1 or in_channels % groups or out_channels % groups:
+        raise InputError(
+            f"groups: expected a number that divides in_channels={in_channels} and out_channels={out_channels}, "
+            f"got {groups}"
+        )
 
 
 class _Convolution(nn.Module):
@@ -27,11 +36,7 @@ class _Convolution(nn.Module):
         bias: bool,
     ) -> None:
         super().__init__()
-        if groups < 1 or in_channels % groups or out_channels % groups:
-            raise InputError(
-                f"groups: expected a number that divides in_channels={in_channels} and out_channels={out_channels}, "
-                f"got {groups}"
-            )
+        check_groups(groups, in_channels, out_channels)
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.kernel_size = per_axis(kernel_size, axes, "kernel_size")
@@ -54,6 +59,41 @@ class _Convolution(nn.Module):
             f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}, "
             f"padding={self.padding}, dilation={self.dilation}, groups={self.groups}, bias={self.bias is not None}"
         )
+
+
+class Conv1d(_Convolution):
+    """Cross-correlate sequences with learned kernels.
+
+    Twin: `torch.nn.Conv1d`. Source: Dive into Deep Learning, "Sentiment Analysis: Using Convolutional Neural Networks".
+
+    Args:
+        in_channels: of the input.
+        out_channels: of the output; `weight` is `(out_channels, in_channels / groups, kernel)`, `bias` is
+            `(out_channels,)`.
+        kernel_size: steps; this and the rest as in `Conv2d`.
+        stride: steps from one window to the next.
+        padding: zeros on either side, or `"same"` or `"valid"`.
+        dilation: steps from one entry of the kernel to the next.
+        groups: the channels are split into so many groups that do not see each other.
+        bias: whether a bias is added.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size,
+        stride: Size = 1,
+        padding: Size | str = 0,
+        dilation: Size = 1,
+        groups: int = 1,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(1, in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map `(batch, in_channels, steps)` to `(batch, out_channels, out_steps)`."""
+        return conv1d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
 
 
 class Conv2d(_Convolution):

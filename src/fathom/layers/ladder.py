@@ -35,6 +35,8 @@ class Twin:
             gradient; or a function of a generator that draws something else (classes, masks, probabilities).
         use: calls either with the inputs; for masks and other named arguments.
         training: the mode in which both are compared.
+        build_in: builds the layer from any namespace with torch.nn's names, such as the NumPy engine's; None if only
+            the two above are meant.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Twin:
     inputs: tuple[tuple[int, ...] | Draw, ...]
     use: Callable[..., Any] = call
     training: bool = True
+    build_in: Callable[[Any], Any] | None = None
 
     @property
     def layer(self) -> str:
@@ -82,6 +85,7 @@ class Comparison:
 
     Args:
         name: of the twin.
+        rung: whose layer stood beside the framework's, `scratch` or `numpy`.
         dtype: in which it was measured.
         output_difference: the worst difference of an output or buffer, as a fraction of the largest entry.
         gradient_difference: the worst difference of a gradient (of inputs and parameters), likewise.
@@ -91,6 +95,7 @@ class Comparison:
     """
 
     name: str
+    rung: str
     dtype: str
     output_difference: float
     gradient_difference: float
@@ -122,9 +127,17 @@ def compare(twin: Twin, dtype: torch.dtype = torch.float64, seed: int = 0, repea
     inputs = twin.draw(dtype, seed)
     outputs, gradients = value_and_gradients(twin, ours, inputs, seed)
     expected_outputs, expected_gradients = value_and_gradients(twin, theirs, inputs, seed)
-    seconds, twin_seconds = _fastest(twin, ours, theirs, inputs, repeats) if repeats else (0.0, 0.0)
+    seconds = twin_seconds = 0.0
+    if repeats:
+        ones = [torch.ones_like(y) for y in tensors(twin.use(theirs, *inputs))]
+        seconds, twin_seconds = fastest(
+            lambda: gradients_of(ours, inputs, list(tensors(twin.use(ours, *inputs))), ones),
+            lambda: gradients_of(theirs, inputs, list(tensors(twin.use(theirs, *inputs))), ones),
+            repeats=repeats,
+        )
     return Comparison(
         name=twin.name,
+        rung="scratch",
         dtype=str(dtype).removeprefix("torch."),
         output_difference=worst_difference(outputs, expected_outputs),
         gradient_difference=worst_difference(gradients, expected_gradients),
@@ -144,15 +157,20 @@ def value_and_gradients(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # both draw the same, if they draw
         outputs = list(tensors(twin.use(module, *inputs)))
+    gradients = gradients_of(module, inputs, outputs, seeds(outputs, seed))
+    return [y.detach() for y in outputs] + [buffer.clone() for buffer in module.buffers()], list(gradients)
+
+
+def seeds(outputs: list[Tensor], seed: int = 0) -> list[Tensor]:
+    """The fixed random weight of each entry of the outputs."""
     generator = torch.Generator().manual_seed(seed + 2)
-    weights = [torch.randn(y.shape, generator=generator, dtype=torch.float64).to(y.dtype) for y in outputs]
-    gradients = _gradients(module, inputs, outputs, weights)
-    return [y.detach() for y in outputs] + list(module.buffers()), list(gradients)
+    return [torch.randn(y.shape, generator=generator, dtype=torch.float64).to(y.dtype) for y in outputs]
 
 
-def _gradients(
+def gradients_of(
     module: nn.Module, inputs: tuple[Tensor, ...], outputs: list[Tensor], weights: list[Tensor]
 ) -> tuple[Tensor, ...]:
+    """The gradients of the weighted sum of the outputs with respect to all inputs and parameters."""
     wanted = [x for x in inputs if x.requires_grad] + list(module.parameters())
     return torch.autograd.grad(outputs, wanted, weights, allow_unused=True, materialize_grads=True)
 
@@ -184,14 +202,12 @@ def worst_difference(ours: list[Tensor], theirs: list[Tensor]) -> float:
     return worst
 
 
-def _fastest(
-    twin: Twin, ours: nn.Module, theirs: nn.Module, inputs: tuple[Tensor, ...], repeats: int
-) -> tuple[float, float]:
-    times: tuple[list[float], list[float]] = ([], [])
-    weights = [torch.ones_like(y) for y in tensors(twin.use(theirs, *inputs))]
+def fastest(*contenders: Callable[[], object], repeats: int) -> tuple[float, ...]:
+    """Seconds of the fastest of `repeats` runs of each; they take turns."""
+    best = [float("inf")] * len(contenders)
     for _ in range(repeats):
-        for module, seconds in zip((ours, theirs), times, strict=True):
+        for place, contender in enumerate(contenders):
             start = time.perf_counter()
-            _gradients(module, inputs, list(tensors(twin.use(module, *inputs))), weights)
-            seconds.append(time.perf_counter() - start)
-    return min(times[0]), min(times[1])
+            contender()
+            best[place] = min(best[place], time.perf_counter() - start)
+    return tuple(best)

@@ -1,9 +1,33 @@
 """Pooling layers: no parameters, one number for every window."""
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
-from fathom.ops.pooling import avg_pool2d, max_pool2d
+from fathom.ops.pooling import adaptive_avg_pool2d, avg_pool2d, max_pool2d
 from fathom.ops.windows import Size
+
+
+class AdaptiveAvgPool2d(nn.Module):
+    """The mean of windows that are chosen so that the output has the size wanted; 1 gives the mean of the image.
+
+    Twin: `torch.nn.AdaptiveAvgPool2d`. Source: Dive into Deep Learning, "Network in Network (NiN)", for size 1.
+
+    Args:
+        output_size: pixels of the output, along each axis or one number for both; None keeps an axis as it is.
+    """
+
+    def __init__(self, output_size: int | Sequence[int | None] | None) -> None:
+        super().__init__()
+        self.output_size = output_size
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map `(..., height, width)` to `(..., *output_size)`."""
+        return adaptive_avg_pool2d(x, self.output_size)
+
+    def extra_repr(self) -> str:
+        """The size, for `repr`."""
+        return f"output_size={self.output_size}"
 
 
 class AvgPool2d(nn.Module):

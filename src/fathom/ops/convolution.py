@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
-import torch
 from torch import Tensor
+from torch.autograd import Function
 
 from fathom.errors import InputError, ShapeError
 from fathom.ops.padding import pad
-from fathom.ops.windows import Size, per_axis, windows
+from fathom.ops.windows import Size, overlap_add, per_axis, window_counts, windows
 
 
 def conv1d(
@@ -90,7 +91,7 @@ def _cross_correlate(
     dilation: Size,
     groups: int,
 ) -> Tensor:
-    out_channels, group_channels, *kernel_size = weight.shape
+    _, group_channels, *kernel_size = weight.shape
     in_channels = group_channels * groups
     if x.dim() not in (axes + 1, axes + 2) or x.shape[-axes - 1] != in_channels:
         sizes = ("height", "width") if axes == 2 else ("steps",)
@@ -99,9 +100,56 @@ def _cross_correlate(
         return _cross_correlate(axes, x[None], weight, bias, stride, padding, dilation, groups)[0]
     stride, dilation = per_axis(stride, axes, "stride"), per_axis(dilation, axes, "dilation")
     x = pad(x, *padding_per_side(padding, kernel_size, stride, dilation))
-    patches = windows(x, kernel_size, stride, dilation)  # (batch, in_channels, *kernel, *out)
-    batch, out_sizes = len(x), patches.shape[-axes:]
-    columns = patches.reshape(batch * groups, group_channels * math.prod(kernel_size), math.prod(out_sizes))
-    kernels = weight.reshape(groups, out_channels // groups, -1).expand(batch, -1, -1, -1).flatten(0, 1)
-    y = torch.bmm(kernels, columns).reshape(batch, out_channels, *out_sizes)
+    y = _Correlation.apply(x, weight, stride, dilation, groups)
     return y if bias is None else y + bias.reshape(-1, *(1,) * axes)
+
+
+class _Correlation(Function):
+    """All windows side by side, times the kernels.
+
+    By hand because autograd would keep the windows, each entry of `x` as often as the kernel has entries; this keeps
+    `x` and lays them out again.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, weight: Tensor, stride: tuple[int, ...], dilation: tuple[int, ...], groups: int) -> Tensor:
+        counts = window_counts(x.shape[2:], weight.shape[2:], stride, dilation)
+        y = _kernels(weight, groups, len(x)) @ _columns(x, weight.shape, stride, dilation, groups)
+        return y.reshape(len(x), len(weight), *counts)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        x, weight, ctx.stride, ctx.dilation, ctx.groups = inputs
+        ctx.save_for_backward(x, weight)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        batch, counts = len(x), gradient.shape[2:]
+        rows = gradient.reshape(batch * ctx.groups, len(weight) // ctx.groups, math.prod(counts))
+        of_x = of_weight = None
+        if ctx.needs_input_grad[0]:
+            pieces = _kernels(weight, ctx.groups, batch).mT @ rows
+            pieces = pieces.reshape(batch, x.shape[1], *weight.shape[2:], *counts)
+            of_x = overlap_add(pieces, x.shape[2:], ctx.stride, ctx.dilation)
+        if ctx.needs_input_grad[1]:
+            products = rows @ _columns(x, weight.shape, ctx.stride, ctx.dilation, ctx.groups).mT
+            of_weight = products.reshape(batch, *weight.shape).sum(0)
+        return of_x, of_weight, None, None, None
+
+
+def _columns(
+    x: Tensor, shape: Sequence[int], stride: tuple[int, ...], dilation: tuple[int, ...], groups: int
+) -> Tensor:
+    """`(batch · groups, entries of a kernel, windows)` for a weight of this shape."""
+    axes = len(shape) - 2
+    patches = windows(x, shape[2:], stride, dilation)  # (batch, in_channels, *kernel, *counts)
+    return patches.reshape(len(x) * groups, math.prod(shape[1:]), math.prod(patches.shape[-axes:]))
+
+
+def _kernels(weight: Tensor, groups: int, batch: int) -> Tensor:
+    """`(batch · groups, out_channels / groups, entries of a kernel)`."""
+    entries = math.prod(weight.shape[1:])
+    return weight.reshape(groups, len(weight) // groups, entries).expand(batch, -1, -1, -1).flatten(0, 1)

@@ -1,5 +1,6 @@
 """The average or the largest entry of every window, one axis after the other."""
 
+from collections.abc import Iterator, Sequence
 from functools import reduce
 
 import torch
@@ -48,6 +49,44 @@ def max_pool2d(
     Twin: `torch.nn.functional.max_pool2d`. Source: Dive into Deep Learning, "Pooling".
     """
     return _largest(x, 2, kernel_size, stride, padding, dilation)
+
+
+def adaptive_avg_pool2d(x: Tensor, output_size: int | Sequence[int | None] | None) -> Tensor:
+    """The mean of windows that are chosen so that the output has the size wanted.
+
+    Along an axis of `size`, window `i` of `count` goes from ⌊i · size / count⌋ up to, not including,
+    ⌈(i + 1) · size / count⌉: windows differ in size by one at most, and overlap where `count` does not divide `size`.
+
+    Args:
+        x: `(..., height, width)`.
+        output_size: of the output, along each axis or one number for both; None keeps an axis as it is.
+
+    Returns:
+        `(..., *output_size)`.
+
+    Raises:
+        InputError: `output_size` is neither a size nor two of them.
+
+    Twin: `torch.nn.functional.adaptive_avg_pool2d`.
+    """
+    if x.dim() < 2:
+        raise ShapeError(f"x: expected (..., height, width), got {tuple(x.shape)}")
+    wanted = tuple(output_size) if isinstance(output_size, Sequence) else (output_size, output_size)
+    if len(wanted) != 2:
+        raise InputError(f"output_size: expected a size or two of them, got {output_size!r}")
+    kept = [size if count is None else count for count, size in zip(wanted, x.shape[-2:], strict=True)]
+    counts = per_axis(kept, 2, "output_size")
+    for axis, count in ((-1, counts[1]), (-2, counts[0])):
+        means = [x.narrow(axis, start, size).mean(axis) for start, size in _even_windows(x.shape[axis], count)]
+        x = torch.stack(means, axis)
+    return x
+
+
+def _even_windows(size: int, count: int) -> Iterator[tuple[int, int]]:
+    """Start and size of each window."""
+    for i in range(count):
+        start, end = i * size // count, -(-(i + 1) * size // count)
+        yield start, end - start
 
 
 def _average(

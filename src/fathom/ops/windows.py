@@ -22,7 +22,7 @@ def per_axis(value: Size, axes: int, name: str, minimum: int = 1) -> tuple[int, 
     Raises:
         InputError: not one int an axis, or one below `minimum`.
     """
-    values = (value,) * axes if isinstance(value, int) else tuple(value)
+    values = tuple(value) if isinstance(value, Sequence) else (value,) * axes
     if len(values) != axes or not all(isinstance(entry, int) and entry >= minimum for entry in values):
         raise InputError(f"{name}: expected an int of at least {minimum}, or {axes} of them, got {value!r}")
     return values

@@ -134,6 +134,13 @@ def _weight(n: Any, x: Any, g: Any, weight: Any, **geometry: Any) -> Any:
     return n.conv2d_weight(x, g, kernel=tuple(weight.shape[2:]), **geometry)
 
 
+def _first_windows(n: Any, found: Any, g: Any) -> Any:
+    """As many windows as `g` has: an image with much output padding has room for more, of which g knows nothing."""
+    if found.shape == g.shape:
+        return found
+    return n.getitem(found, key=(slice(None), slice(None), slice(g.shape[2]), slice(g.shape[3])))
+
+
 operation(
     "conv2d",
     conv2d,
@@ -164,7 +171,7 @@ operation(
     "conv_transpose2d",
     conv_transpose2d,
     wrt(
-        lambda n, h, y, g, weight, *, size, **geometry: n.conv2d(h, weight, **geometry),
+        lambda n, h, y, g, weight, *, size, **geometry: _first_windows(n, n.conv2d(h, weight, **geometry), g),
         jvp=LINEAR,
         needs="weight",
     ),
