@@ -21,10 +21,7 @@ from fathom import data, models
 
 BATCH, LR = 256, 0.1
 TOLERANCE, CHECKED_STEPS = 1e-4, 3
-NETWORKS = {
-    "lenet": ("LeNet", 2),
-    "mlp": ("MLP", 20),
-}  # title, steps in a measured run, so that the clock is fine enough
+NETWORKS = {"lenet": ("LeNet", 2), "mlp": ("MLP", 20)}  # title, steps in a measured run
 Step = Callable[[], float]
 Arrays = Mapping[str, np.ndarray]
 

@@ -2,9 +2,11 @@
 
 `one Function` is what `fathom.layers` runs: a whole sequence as one operation whose derivative is written by hand.
 `steps` is the same layer step by step, autograd recording each; `compiled` is that under `torch.compile`. `torch.nn` is
-torch's own layer, on the CPU oneDNN's fused kernels for the LSTM.
+torch's own layer, on the CPU oneDNN's fused kernels for the LSTM. Compiling takes minutes, so `compiled` takes part only
+if FATHOM_BENCH_COMPILE is 1.
 """
 
+import os
 from collections.abc import Callable
 
 import torch
@@ -36,12 +38,13 @@ def run(rounds: int) -> list[Comparison]:
         x = torch.randn(STEPS, BATCH, HIDDEN, requires_grad=True)
         start = [torch.zeros(BATCH, HIDDEN) for _ in range(states)]
         one, steps = getattr(sequences, function), getattr(recurrence, f"{function}_by_steps")
-        compiled = torch.compile(steps)
         contenders = {
             "torch.nn": layer,
             "steps": lambda x, steps=steps, start=start, parameters=parameters: steps(x, *start, *parameters),
-            "compiled": lambda x, steps=compiled, start=start, parameters=parameters: steps(x, *start, *parameters),
         }
+        if os.environ.get("FATHOM_BENCH_COMPILE") == "1":
+            compiled = torch.compile(steps)
+            contenders["compiled"] = lambda x, run=compiled, start=start, weights=parameters: run(x, *start, *weights)
         ours = training(lambda x, one=one, start=start, weights=parameters: one(x, *start, *weights), x, parameters)
         peers = {peer: training(contender, x, parameters) for peer, contender in contenders.items()}
         comparisons.append(compare(f"{name}, training", ("one Function", ours), peers, rounds))
