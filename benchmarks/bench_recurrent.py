@@ -1,9 +1,9 @@
 """Forward and backward of recurrent layers at batch 32, 35 steps and 256 features in and out, in float32.
 
 `one Function` is what `fathom.layers` runs: a whole sequence as one operation whose derivative is written by hand.
-`steps` is the same layer step by step, autograd recording each; `compiled` is that under `torch.compile`. `torch.nn` is
-torch's own layer, on the CPU oneDNN's fused kernels for the LSTM. Compiling takes minutes, so `compiled` takes part only
-if FATHOM_BENCH_COMPILE is 1.
+`steps` is the same layer step by step, autograd recording each. `torch.nn` is torch's own layer, on the CPU oneDNN's
+fused kernels for the LSTM. With FATHOM_BENCH_COMPILE=1 `compiled`, the steps under `torch.compile`, takes part too;
+compiling takes minutes.
 """
 
 import os
