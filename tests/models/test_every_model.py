@@ -13,17 +13,35 @@ from fathom.errors import InputError, UnknownNameError
 
 SMALL = {  # what makes a model small, the shape of three examples, and the shape of its output
     "lenet": ({"in_channels": 2, "num_classes": 5, "input_size": (13, 17)}, (3, 2, 13, 17), (3, 5)),
+    "lenet_bn": ({"in_channels": 2, "num_classes": 5, "input_size": (17, 19)}, (3, 2, 17, 19), (3, 5)),
     "linear_regression": ({"in_features": 7}, (3, 7), (3, 1)),
     "mlp": ({"in_features": 35, "hidden_sizes": (11, 7), "num_classes": 3}, (3, 5, 7), (3, 3)),
     "perceptron": ({"in_features": 7}, (3, 7), (3, 1)),
+    "recurrent_language_model": (
+        {"vocab_size": 11, "cell": "lstm", "hidden_size": 5, "num_layers": 2, "embedding_size": 3},
+        (3, 7),
+        (3, 7, 11),
+    ),
     "softmax_regression": ({"in_features": 35, "num_classes": 3}, (3, 5, 7), (3, 3)),
+    "transformer_encoder": (
+        {"vocab_size": 11, "num_classes": 5, "hidden_size": 6, "num_heads": 2, "feedforward_size": 13, "max_steps": 7},
+        (3, 7),
+        (3, 5),
+    ),
 }
 
 
 def build(name, rung="torch"):
     torch.manual_seed(0)
     arguments, shape, _ = SMALL[name]
-    return models.on_rung(name, rung, **arguments), torch.randn(shape)
+    model = models.on_rung(name, rung, **arguments)
+    return model, torch.randint(arguments["vocab_size"], shape) if "vocab_size" in arguments else torch.randn(shape)
+
+
+def answer(model, x):
+    """What it maps to, without the state that a recurrent one hands on besides."""
+    output = model(x)
+    return output[0] if isinstance(output, tuple) else output
 
 
 def test_every_model_is_tested():
@@ -33,13 +51,14 @@ def test_every_model_is_tested():
 @pytest.mark.parametrize("name", models.names())
 def test_it_maps_the_promised_shapes(name):
     model, x = build(name)
-    assert model(x).shape == SMALL[name][2]
+    assert answer(model, x).shape == SMALL[name][2]
 
 
 @pytest.mark.parametrize("name", models.names())
 def test_every_parameter_gets_a_gradient(name):
     model, x = build(name)
-    model(x).square().sum().backward() if name != "perceptron" else model(x).sum().backward()  # its weights are 0
+    answers = answer(model, x)
+    (answers if name == "perceptron" else answers.square()).sum().backward()  # the perceptron's weights are 0
     for parameter_name, parameter in model.named_parameters():
         assert parameter.grad is not None, parameter_name
         assert parameter.grad.abs().sum() > 0, parameter_name
@@ -49,7 +68,7 @@ def test_every_parameter_gets_a_gradient(name):
 def test_one_by_one_gives_what_the_batch_gives(name):
     model, x = build(name)
     model.eval()
-    torch.testing.assert_close(torch.cat([model(one[None]) for one in x]), model(x))
+    torch.testing.assert_close(torch.cat([answer(model, one[None]) for one in x]), answer(model, x))
 
 
 @pytest.mark.parametrize("name", models.names())
@@ -58,7 +77,7 @@ def test_its_weights_can_be_saved_and_loaded(name, tmp_path):
     torch.save(model.state_dict(), tmp_path / "weights.pt")
     other = models.create(name, **SMALL[name][0])
     other.load_state_dict(torch.load(tmp_path / "weights.pt", weights_only=True))
-    assert torch.equal(model.eval()(x), other.eval()(x))
+    assert torch.equal(answer(model.eval(), x), answer(other.eval(), x))
 
 
 @pytest.mark.parametrize("name", models.names())
@@ -74,12 +93,14 @@ def test_built_from_our_layers_it_has_none_of_torch(name):
 def test_built_from_our_layers_it_equals_the_one_built_from_torch(name):
     theirs, x = build(name, "torch")
     ours, _ = build(name, "scratch")
-    theirs, ours, x = theirs.double(), ours.double(), x.double()
-    torch.testing.assert_close(ours(x), theirs(x), rtol=1e-12, atol=1e-12)
-    gradients = []
+    theirs, ours, x = theirs.double(), ours.double(), x.double() if x.is_floating_point() else x
+    answers, gradients = [], []
     for model in (ours, theirs):
-        model(x).sin().sum().backward()
+        torch.manual_seed(1)  # of dropout
+        answers.append(answer(model, x))
+        answers[-1].sin().sum().backward()
         gradients.append([parameter.grad for parameter in model.parameters()])
+    torch.testing.assert_close(*answers, rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(*gradients, rtol=1e-12, atol=1e-12)
 
 

@@ -1,7 +1,9 @@
+import numpy as np
 import pytest
 import torch
 
-from fathom import layers, models
+from fathom import autograd, layers, models
+from fathom.autograd import optim
 from fathom.errors import UnknownNameError
 from fathom.models.lenet import lenet
 
@@ -48,3 +50,41 @@ def test_a_constructor_does_as_well_as_a_name():
 def test_an_unknown_rung_gets_a_suggestion():
     with pytest.raises(UnknownNameError, match="unknown rung 'scrach'; did you mean 'scratch'"):
         models.on_rung("lenet", "scrach")
+
+
+TRAINED = {  # arguments, shape of the input, number of classes
+    "lenet_bn": ({"input_size": 16, "num_classes": 5}, (7, 1, 16, 16), 5),
+    "recurrent_language_model": ({"vocab_size": 11, "cell": "gru", "hidden_size": 13, "num_layers": 2}, (3, 5), 11),
+    "transformer_encoder": (
+        {"vocab_size": 11, "num_classes": 5, "hidden_size": 6, "num_heads": 2, "dropout": 0.0, "causal": True},
+        (3, 7),
+        5,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_ten_updates_give_the_same_losses_on_three_rungs(name):
+    arguments, shape, classes = TRAINED[name]
+    random = np.random.default_rng(0)
+    x = random.integers(0, 11, shape) if "vocab_size" in arguments else random.normal(size=shape)
+    y = random.integers(0, classes, shape if name == "recurrent_language_model" else shape[:1])
+    curves = []
+    for rung in ("torch", "scratch", "numpy"):
+        torch.manual_seed(0)
+        model, nn = models.on_rung(name, rung, **arguments).double(), layers.namespace(rung)
+        tensor = autograd.from_numpy if rung == "numpy" else torch.from_numpy
+        sgd = optim.SGD if rung == "numpy" else torch.optim.SGD
+        optimizer, curve = sgd(model.parameters(), lr=0.5), []
+        for _ in range(10):
+            output = model(tensor(x))
+            logits = output[0] if isinstance(output, tuple) else output
+            loss = nn.functional.cross_entropy(logits.reshape(-1, classes), tensor(y).reshape(-1))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            curve.append(loss.item())
+        curves.append(curve)
+    assert curves[0][-1] < curves[0][0]
+    assert curves[1] == pytest.approx(curves[0], rel=1e-10)
+    assert curves[2] == pytest.approx(curves[0], rel=1e-10)

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fathom.errors import InputError
-from fathom.ops.embedding import embedding
+from fathom.ops.embedding import embedding, one_hot
 
 
 @settings(deadline=None, max_examples=25)
@@ -30,3 +30,15 @@ def test_an_index_without_a_row_is_refused(index):
 def test_indices_must_be_whole_numbers():
     with pytest.raises(InputError, match=r"x: expected indices, of int32 or int64, got torch.float32"):
         embedding(torch.zeros(3), torch.zeros(5, 2))
+
+
+@settings(deadline=None, max_examples=25)
+@given(numbers=st.lists(st.integers(0, 6), max_size=9))
+def test_one_hot_is_torchs(numbers):
+    x = torch.tensor(numbers, dtype=torch.int64)[:, None]
+    assert torch.equal(one_hot(x, 7), torch.nn.functional.one_hot(x, 7))
+
+
+def test_a_number_without_a_place_is_refused():
+    with pytest.raises(InputError, match="one_hot: expected numbers from 0 to 2, got 1 to 3"):
+        one_hot(torch.tensor([1, 3]), 3)

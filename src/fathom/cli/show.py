@@ -3,7 +3,7 @@
 import dataclasses
 import inspect
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fathom import models, recipes
@@ -15,6 +15,8 @@ from fathom.registry import unknown
 
 if TYPE_CHECKING:
     from torch import nn
+
+VOCABULARY, STEPS = 10_000, 35  # of a text, where the model's constructor leaves them open
 
 
 def main(argv: Sequence[str]) -> int:
@@ -131,7 +133,7 @@ def _arguments(name: str, shape: tuple[int, ...] | None) -> dict[str, Any]:
             chosen["in_features"] = _product(shape)
     for word, parameter in known.items():
         if parameter.default is parameter.empty and word not in chosen and word not in ("nn", "kwargs"):
-            chosen[word] = 2
+            chosen[word] = VOCABULARY if word == "vocab_size" else 2
     return chosen
 
 
@@ -149,6 +151,8 @@ def _default_shape(name: str) -> tuple[int, ...]:
         return (default("in_channels", 1), *(size if isinstance(size, tuple) else (size, size)))
     if "in_features" in known:
         return (default("in_features", 2),)
+    if "vocab_size" in known:
+        return (min(STEPS, default("max_steps", STEPS)),)
     raise InputError(f"{name}: expected --input with the shape of one example, got none; write --input 3x224x224")
 
 
@@ -169,19 +173,20 @@ def _measure(name: str, module: "nn.Module", shape: tuple[int, ...]) -> dict[str
             {
                 "layer": names[part],
                 "type": type(part).__name__,
-                "output": list(output.shape[1:]) if hasattr(output, "shape") else [],
+                "output": list(_first(output).shape[1:]),
                 "parameters": sum(parameter.numel() for parameter in part.parameters()),
                 "flops": counter.get_total_flops() - before.pop(),
             }
         )
 
-    leaves = [part for part in module.modules() if not any(True for _ in part.children())]
+    leaves = list(_leaves(module))
     hooks = [part.register_forward_pre_hook(enter) for part in leaves]
     hooks += [part.register_forward_hook(leave) for part in leaves]
     module.eval()
     try:
         with torch.no_grad(), counter:
-            output = module(torch.zeros(1, *shape))
+            kind = torch.long if "vocab_size" in inspect.signature(models.constructor(name)).parameters else torch.float
+            output = _first(module(torch.zeros(1, *shape, dtype=kind)))
     except FathomError:
         raise
     except (RuntimeError, ValueError, IndexError, TypeError) as error:
@@ -199,6 +204,21 @@ def _measure(name: str, module: "nn.Module", shape: tuple[int, ...]) -> dict[str
         "flops": counter.get_total_flops(),
         "layers": layers,
     }
+
+
+def _leaves(module: "nn.Module") -> Iterator["nn.Module"]:
+    """The parts that have no parts, or parameters of their own, as attention has; from the input on."""
+    parts = list(module.children())
+    if not parts or next(module.parameters(recurse=False), None) is not None:
+        yield module
+    else:
+        for part in parts:
+            yield from _leaves(part)
+
+
+def _first(output: Any) -> Any:
+    """The tensor itself, or the first of several: a recurrent layer gives its state besides."""
+    return output if hasattr(output, "shape") else output[0]
 
 
 def _shape(text: str) -> tuple[int, ...]:

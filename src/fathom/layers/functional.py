@@ -17,7 +17,7 @@ from fathom.ops.attention import scaled_dot_product_attention
 from fathom.ops.convolution import conv1d, conv2d
 from fathom.ops.divergences import binary_cross_entropy_with_logits, kl_div
 from fathom.ops.dropout import dropout
-from fathom.ops.embedding import embedding
+from fathom.ops.embedding import embedding, one_hot
 from fathom.ops.linear import linear
 from fathom.ops.losses import cross_entropy, mse_loss, nll_loss
 from fathom.ops.normalisation import batch_norm, group_norm, layer_norm
@@ -49,6 +49,7 @@ __all__ = [
     "max_pool2d",
     "mse_loss",
     "nll_loss",
+    "one_hot",
     "prelu",
     "relu",
     "scaled_dot_product_attention",

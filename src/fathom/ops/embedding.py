@@ -35,3 +35,26 @@ def embedding(x: Tensor, weight: Tensor, padding_idx: int | None = None) -> Tens
         return rows
     padding = (x == padding_idx % len(weight)).unsqueeze(-1)
     return torch.where(padding, rows.detach(), rows)
+
+
+def one_hot(x: Tensor, num_classes: int) -> Tensor:
+    """1 at each number's place, 0 elsewhere.
+
+    Args:
+        x: `(...)` of int, from 0 to `num_classes - 1`.
+        num_classes: length of the new last axis.
+
+    Returns:
+        `(..., num_classes)` of int.
+
+    Raises:
+        InputError: a number lies outside.
+
+    Twin: `torch.nn.functional.one_hot`.
+    """
+    if x.device.type == "cpu" and x.numel() and not 0 <= int(x.min()) <= int(x.max()) < num_classes:
+        raise InputError(
+            f"one_hot: expected numbers from 0 to {num_classes - 1}, got {int(x.min())} to {int(x.max())}; "
+            "raise num_classes"
+        )
+    return (x[..., None] == torch.arange(num_classes, device=x.device)).long()

@@ -24,11 +24,13 @@ class Module:
     _parameters: dict[str, Parameter | None]
     _buffers: dict[str, Tensor | None]
     _modules: dict[str, "Module | None"]
+    _fleeting: set[str]  # buffers that are no part of the state dict
 
     def __init__(self) -> None:
         object.__setattr__(self, "training", True)
         for store in ("_parameters", "_buffers", "_modules"):
             object.__setattr__(self, store, {})
+        object.__setattr__(self, "_fleeting", set())
 
     def __setattr__(self, name: str, value: Any) -> None:
         stores: dict[str, dict[str, Any]] = {
@@ -77,9 +79,10 @@ class Module:
         """A parameter, or None for one that is left out."""
         self._parameters[name] = parameter
 
-    def register_buffer(self, name: str, tensor: Tensor | None) -> None:
-        """A tensor that belongs to the state but is not learnt."""
+    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
+        """A tensor that is not learnt; it belongs to the state dict if it is persistent."""
         self._buffers[name] = tensor
+        (self._fleeting.discard if persistent else self._fleeting.add)(name)
 
     def add_module(self, name: str, module: "Module | None") -> None:
         """A part, under a name that need not be an identifier."""
@@ -198,7 +201,7 @@ class Module:
 
     def _collect(self, state: dict[str, np.ndarray[Any, Any]], prefix: str) -> None:
         for name, tensor in (*self._parameters.items(), *self._buffers.items()):
-            if tensor is not None:
+            if tensor is not None and name not in self._fleeting:
                 state[prefix + name] = tensor.array
         for name, part in self.named_children():
             part._collect(state, f"{prefix}{name}.")
