@@ -38,8 +38,8 @@ lint: setup ## style and import directions
 types: setup ## static types
 	$(BIN)/mypy
 
-bench: setup ## time fathom beside its peers; FATHOM_DATA=… takes the full data
-	$(BIN)/python -m benchmarks
+bench: setup ## time fathom beside its peers, into docs/benchmarks; FATHOM_DATA=… takes the full data
+	$(BIN)/python -m benchmarks --out docs/benchmarks
 
 docs: setup ## write the generated pages of docs/
 	$(BIN)/fathom ladder --out docs/ladder.md

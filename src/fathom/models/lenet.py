@@ -16,8 +16,7 @@ from typing import Any
 
 import torch
 
-from fathom.errors import InputError
-from fathom.models.parts import activation_layer, at_least, pooling_layer
+from fathom.models.parts import activation_layer, at_least, image_size, pooling_layer
 
 NAMES = ("lenet",)
 SMALLEST = 12  # pixels: 12 → 6 after the first pooling → 2 after the second kernel → 1 after the second pooling
@@ -46,12 +45,7 @@ def lenet(
         InputError: the images are too small, or another number is out of range.
     """
     at_least(1, in_channels=in_channels, num_classes=num_classes)
-    height, width = (input_size, input_size) if isinstance(input_size, int) else input_size
-    if min(height, width) < SMALLEST:
-        raise InputError(
-            f"input_size: expected at least {SMALLEST} pixels a side, which LeNet's kernels and poolings need, "
-            f"got {height}×{width}; enlarge the images"
-        )
+    height, width = image_size(input_size, SMALLEST)
     maps_height, maps_width = ((side // 2 - 4) // 2 for side in (height, width))
     return nn.Sequential(
         nn.Conv2d(in_channels, 6, kernel_size=5, padding=2),

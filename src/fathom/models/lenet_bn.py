@@ -15,8 +15,7 @@ from typing import Any
 
 import torch
 
-from fathom.errors import InputError
-from fathom.models.parts import at_least
+from fathom.models.parts import at_least, image_size
 
 NAMES = ("lenet_bn",)
 SMALLEST = 16  # pixels: 16 → 12 after the first kernel → 6 → 2 after the second → 1
@@ -37,12 +36,7 @@ def lenet_bn(
         InputError: the images are too small, or another number is out of range.
     """
     at_least(1, in_channels=in_channels, num_classes=num_classes)
-    height, width = (input_size, input_size) if isinstance(input_size, int) else input_size
-    if min(height, width) < SMALLEST:
-        raise InputError(
-            f"input_size: expected at least {SMALLEST} pixels a side, which the kernels and poolings need, "
-            f"got {height}×{width}; enlarge the images"
-        )
+    height, width = image_size(input_size, SMALLEST)
     maps_height, maps_width = (((side - 4) // 2 - 4) // 2 for side in (height, width))
     return nn.Sequential(
         nn.Conv2d(in_channels, 6, kernel_size=5),

@@ -1,5 +1,6 @@
 """What constructors check and choose at the door: sizes, activations and poolings by name."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from fathom.errors import InputError
@@ -14,6 +15,22 @@ def at_least(minimum: int, **sizes: int) -> None:
     for name, size in sizes.items():
         if not isinstance(size, int) or size < minimum:
             raise InputError(f"{name}: expected a whole number of at least {minimum}, got {size!r}")
+
+
+def image_size(input_size: int | Sequence[int], smallest: int) -> tuple[int, int]:
+    """Height and width in pixels; InputError if a side is below `smallest`, which kernels and poolings would use up.
+
+    Args:
+        input_size: one number if both are equal.
+        smallest: the shortest side that leaves a pixel at the end.
+    """
+    height, width = (input_size, input_size) if isinstance(input_size, int) else input_size
+    if min(height, width) < smallest:
+        raise InputError(
+            f"input_size: expected at least {smallest} pixels a side, which the kernels and poolings need, "
+            f"got {height}×{width}; enlarge the images"
+        )
+    return height, width
 
 
 def activation_layer(name: str, nn: Any) -> Any:
