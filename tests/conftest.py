@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 from fathom.data import store
 
 torch.set_num_threads(1)
+settings.register_profile("undisturbed", deadline=None)  # a busy machine is no failure
+settings.load_profile("undisturbed")
 
 REAL_DATA = os.environ.get("FATHOM_DATA", "")
 

@@ -28,6 +28,12 @@ class DataError(InputError):
     """A file that is missing, truncated, corrupt or not what it should be."""
 
 
+class ChecksumError(DataError):
+    """A file of a registered set that is damaged: its bytes are not those that its card names."""
+
+    exit_code = 1
+
+
 class RunFolderError(InputError):
     """A folder that is not a run, or one of another recipe or other settings."""
 

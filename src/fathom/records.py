@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import math
 import os
@@ -9,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from fathom.errors import RunFolderError, SaveError
 
@@ -39,7 +40,8 @@ class DataUsed:
 
     Args:
         name: the dataset's name or the user's `KIND:PATH`.
-        origin: `folder` (FATHOM_DATA), `cache`, `download`, `sample` (embedded), `generated` or `user`.
+        origin: `folder` (FATHOM_DATA), `cache`, `download`, `sample` (embedded), `package` (embedded, and the whole
+            set), `generated`, `user`, or `function` (no data: points walk over a given function).
         path: where the bytes were found; empty for generated sets.
         sha256: of each source file, or one digest over all of them under the key `all`.
         sizes: number of examples by split.
@@ -87,15 +89,38 @@ class Result:
 
     @classmethod
     def from_json(cls, text: str) -> "Result":
-        """The result that `to_json` wrote."""
-        plain = load_json(text)
-        known = {entry.name for entry in dataclasses.fields(cls)}
-        values = {key: value for key, value in plain.items() if key in known}
-        values["published"] = tuple(Published(**entry) for entry in values.get("published", ()))
-        values["data"] = tuple(DataUsed(**entry) for entry in values.get("data", ()))
+        """The result that `to_json` wrote; what a later version wrote besides is left out.
+
+        Raises:
+            ValueError, TypeError, KeyError, AttributeError: the text is no result.
+        """
+        values = dict(load_json(text))
+        values["published"] = tuple(_known(Published, entry) for entry in values.get("published", ()))
+        values["data"] = tuple(_known(DataUsed, entry) for entry in values.get("data", ()))
         values["history"] = tuple(values.get("history", ()))
         values["notes"] = tuple(values.get("notes", ()))
-        return cls(**values)
+        return _known(cls, values)._checked()
+
+    def _checked(self) -> "Result":
+        """Itself, if what ought to be a number or a text is one; else ValueError."""
+        records = [self.metrics, *self.history, *(used.sizes for used in self.data)]
+        figures = [entry.value for entry in self.published if entry.value is not None]
+        numbers = [self.seconds, *figures, *(number for record in records for number in record.values())]
+        named = [*dict(self.config), *dict(self.environment)]
+        texts = [self.recipe, self.folder, *self.notes, *named, *(used.name for used in self.data)]
+        for kind, what, values in ((int | float, "number", numbers), (str, "text", texts)):
+            if wrong := [value for value in values if not isinstance(value, kind)]:
+                raise ValueError(f"expected a {what}, got {wrong[0]!r}")
+        return self
+
+
+T = TypeVar("T")
+
+
+def _known(kind: type[T], plain: Mapping[str, Any]) -> T:
+    """An object of the dataclass `kind` from those entries of `plain` that it has."""
+    names = {entry.name for entry in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: value for name, value in plain.items() if name in names})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,12 +212,35 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write the whole file or nothing; SaveError if it can't be done."""
+    """Write the whole file or nothing; SaveError if it can't be done.
+
+    A name of a file that is no UTF-8 is written as an escape, which JSON reads back.
+    """
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 # --- run folders ----------------------------------------------------------------------------------------------------
+
+
+def _make_new(path: Path) -> Path:
+    """A folder of this process alone: `path`, or if another has that, `path-2` and so on."""
+    for number in itertools.count(1):
+        folder = path if number == 1 else path.with_name(f"{path.name}-{number}")
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(parents=True)
+            return folder
+    raise AssertionError
+
+
+def _make_empty(path: Path) -> Path:
+    """`path`, which may be there if it is empty."""
+    if not str(path).isprintable():  # TensorBoard, for one, can't write to a name that is no UTF-8
+        raise RunFolderError(f"{str(path)!r}: expected a folder's name in letters that can be printed; give another")
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise RunFolderError(f"{path} is there already and not empty; give --out another folder, or --resume {path}")
+    path.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 class RunFolder:
@@ -206,25 +254,19 @@ class RunFolder:
         """A new folder with `config.json` in it; without `path` it is `runs/RECIPE-TIME`.
 
         Raises:
-            RunFolderError: `path` exists and is not empty.
+            RunFolderError: `path` exists and is not empty, or is no text.
         """
-        if path is None:
-            folder = cls(Path("runs") / f"{recipe}-{time.strftime('%Y%m%d-%H%M%S')}")
-            number = 2
-            while folder.path.exists():
-                folder = cls(folder.path.with_name(f"{recipe}-{time.strftime('%Y%m%d-%H%M%S')}-{number}"))
-                number += 1
-        else:
-            folder = cls(path)
-        if folder.path.exists() and (not folder.path.is_dir() or any(folder.path.iterdir())):
-            raise RunFolderError(
-                f"{folder.path} is there already and not empty; give --out another folder, or --resume {folder.path}"
-            )
+        chosen = Path("runs") / f"{recipe}-{time.strftime('%Y%m%d-%H%M%S')}" if path is None else Path(path)
         try:
-            folder.path.mkdir(parents=True, exist_ok=True)
+            folder = cls(_make_new(chosen) if path is None else _make_empty(chosen))
         except OSError as error:
-            raise SaveError(f"could not make the folder {folder.path}: {error.strerror}; give --out another") from error
-        folder.write_config(recipe, config)
+            raise SaveError(f"could not make the folder {chosen}: {error.strerror}; give --out another") from error
+        try:
+            folder.write_config(recipe, config)
+        except SaveError:
+            with contextlib.suppress(OSError):
+                folder.path.rmdir()
+            raise
         return folder
 
     @classmethod
@@ -254,7 +296,9 @@ class RunFolder:
             raise RunFolderError(
                 f"{self.path} has no {name}: its run never got that far; fathom train --resume {self.path} goes on"
             ) from None
-        except (ValueError, KeyError) as error:
+        except OSError as error:
+            raise RunFolderError(f"{self.path / name} could not be read ({error.strerror}); check it") from error
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise RunFolderError(f"{self.path / name} is damaged ({error}); start the run anew") from error
 
     @property
@@ -276,7 +320,10 @@ class RunFolder:
     @property
     def data(self) -> dict[str, Any]:
         """What `predict` must know of the data: classes, sizes, normalisation."""
-        return dict(self._read("data.json"))
+        found = self._read("data.json")
+        if not isinstance(found, dict):
+            raise RunFolderError(f"{self.path / 'data.json'} is damaged (it holds no table); start the run anew")
+        return found
 
     def write_data(self, about: Mapping[str, Any]) -> None:
         """Write `data.json`."""
@@ -284,10 +331,19 @@ class RunFolder:
 
     @property
     def result(self) -> Result | None:
-        """The finished run's result; None while it is unfinished."""
-        if not (self.path / "result.json").is_file():
+        """The finished run's result; None while it is unfinished.
+
+        Raises:
+            RunFolderError: it can't be read; `fathom train --resume` makes it again.
+        """
+        file = self.path / "result.json"
+        if not file.is_file():
             return None
-        return Result.from_json((self.path / "result.json").read_text(encoding="utf-8"))
+        try:
+            return Result.from_json(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            again = f"fathom train --resume {self.path} makes it again"
+            raise RunFolderError(f"{file} is damaged ({' '.join(str(error).split())}); {again}") from error
 
     def write_result(self, result: Result) -> None:
         """Write `result.json`."""

@@ -1,12 +1,15 @@
-"""Names to things, with a suggestion for a name that is nearly right."""
+"""Names to things, with a suggestion for a name that is nearly right; and names with options, `NAME,key=value`."""
 
 import ast
 import difflib
-from collections.abc import Callable, Collection, Iterable, Iterator
+import inspect
+import math
+import types
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, Union, get_args, get_origin
 
-from fathom.errors import UnknownNameError
+from fathom.errors import InputError, UnknownNameError
 
 T = TypeVar("T")
 
@@ -74,6 +77,131 @@ class Registry(Generic[T]):
 
     def __repr__(self) -> str:
         return f"Registry({self.kind}: {', '.join(self.names())})"
+
+
+def spec(text: str) -> tuple[str, dict[str, str]]:
+    """The name and the options of `NAME,key=value,…`.
+
+    Raises:
+        InputError: a piece behind the name is not `key=value`, or a key comes twice.
+
+    >>> spec("step,size=30,factor=0.5")
+    ('step', {'size': '30', 'factor': '0.5'})
+    """
+    name, comma, listed = text.partition(",")
+    return name, pairs(text, listed.split(",") if comma else [])
+
+
+def pairs(text: str, pieces: Iterable[str]) -> dict[str, str]:
+    """The `key=value` of each piece; `text` is all that was said, for the message of an InputError."""
+    found: dict[str, str] = {}
+    for piece in pieces:
+        key, equals, value = piece.partition("=")
+        if not equals or not key:
+            raise InputError(f"{text}: expected key=value after the comma, got {piece!r}")
+        if key in found:
+            raise InputError(f"{text}: expected each option once, got {key} twice")
+        found[key] = value
+    return found
+
+
+def arguments(
+    what: str, function: Callable[..., Any], options: Mapping[str, str], leave_out: Collection[str] = ()
+) -> dict[str, Any]:
+    """The options as arguments of `function`: each key must be one of its parameters, each value fit its type.
+
+    A parameter's type is its annotation, or else its default's: bool (`true`, `false`), int, float (finite), str, or a
+    tuple of them, written with slashes (`0.9/0.999`). Of a union the first that fits is taken, bool and int before
+    float; `none` is None where that is allowed.
+
+    Args:
+        what: kind and name, for messages (`"schedule cosine"`).
+        leave_out: parameters that are none of the user's business.
+
+    Raises:
+        UnknownNameError: no such parameter.
+        InputError: a value of another type.
+
+    >>> def decay(step: int, rate: float = 0.1, milestones: tuple[float, ...] = ()): ...
+    >>> arguments("schedule decay", decay, {"milestones": "0.5/0.75"}, leave_out=["step"])
+    {'milestones': (0.5, 0.75)}
+    """
+    known = {
+        name: parameter
+        for name, parameter in inspect.signature(function, eval_str=True).parameters.items()
+        if name not in leave_out and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    }
+    given: dict[str, Any] = {}
+    for key, value in options.items():
+        if key not in known:
+            raise unknown(f"option of {what}", key, known, "" if known else "it takes no options")
+        try:
+            given[key] = _converted(value, _type(known[key]))
+        except ValueError as error:
+            raise InputError(f"{what}: {key}: {error}, got {value!r}") from None
+    return given
+
+
+def boolean(value: Any) -> bool:
+    """`true`, `false` and their usual spellings; ValueError("expected …") for anything else."""
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    if str(value).lower() not in words:
+        raise ValueError("expected true or false")
+    return words[str(value).lower()]
+
+
+def _type(parameter: inspect.Parameter) -> Any:
+    if parameter.annotation is not parameter.empty:
+        return parameter.annotation
+    return type(parameter.default)
+
+
+def _converted(text: str, wanted: Any) -> Any:
+    if wanted is tuple or get_origin(wanted) is tuple:
+        return _several(text, get_args(wanted))
+    if get_origin(wanted) in (Union, types.UnionType):
+        return _first_that_fits(text, get_args(wanted))
+    if wanted is bool:
+        return boolean(text)
+    if wanted is str:
+        return text
+    try:
+        number = wanted(text) if wanted in (int, float) else math.nan
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError("expected a whole number" if wanted is int else "expected a number")
+    return number
+
+
+def _several(text: str, wanted: tuple[Any, ...]) -> tuple[Any, ...]:
+    parts = text.split("/")
+    if not wanted or wanted[-1] is Ellipsis:
+        wanted = (wanted[0] if wanted else float,) * len(parts)
+    if len(parts) != len(wanted):
+        raise ValueError(f"expected {len(wanted)} values with slashes between them")
+    return tuple(_converted(part, kind) for part, kind in zip(parts, wanted, strict=True))
+
+
+def _first_that_fits(text: str, kinds: tuple[Any, ...]) -> Any:
+    if types.NoneType in kinds and text.lower() == "none":
+        return None
+    problems = []
+    for kind in sorted((kind for kind in kinds if _is_plain(kind)), key=_breadth):
+        try:
+            return _converted(text, kind)
+        except ValueError as error:
+            problems.append(str(error).removeprefix("expected "))
+    raise ValueError(f"expected {' or '.join(dict.fromkeys(problems)) or 'something that can not be typed here'}")
+
+
+def _is_plain(kind: Any) -> bool:
+    return kind in (bool, int, float, str, tuple) or get_origin(kind) is tuple
+
+
+def _breadth(kind: Any) -> int:
+    order = (int, float, tuple, str)
+    return order.index(get_origin(kind) or kind) if kind is not bool else -1
 
 
 def literals(source: Path, names: Collection[str]) -> dict[str, Any]:

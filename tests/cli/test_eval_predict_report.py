@@ -1,3 +1,4 @@
+import base64
 import json
 import shutil
 from pathlib import Path
@@ -119,3 +120,37 @@ def test_the_report_asks_for_a_folder_that_can_be_written(line_run, capsys):
     Path("file").write_text("")
     assert main(["report", "--runs", str(line_run.parent), "--out", "file/page"]) == 1
     assert "could not make the folder" in capsys.readouterr().err
+
+
+def test_quiet_keeps_remarks_about_data_to_itself(picture_run, capsys):
+    from fathom.data import store
+
+    assert main(["eval", str(picture_run[0])]) == 0
+    assert "could not be decoded" in capsys.readouterr().err
+    store.forget()
+    assert main(["eval", str(picture_run[0]), "--quiet"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("metric")
+    assert err == ""
+
+
+def test_predict_names_file_column_and_row_of_an_unknown_category(capsys):
+    pytest.importorskip("pandas")
+    for name, cities in (("train", ["Rome", "Bonn"] * 10), ("new", ["Bonn", "Paris"])):
+        Path(f"{name}.csv").write_text("city,y\n" + "".join(f"{city},{row}\n" for row, city in enumerate(cities)))
+    words = ["--data", "csv:train.csv,target=y", "--epochs", "1", "--quiet", "--out", "run"]
+    assert main(["train", "linear-regression", *words]) == 0
+    assert main(["predict", "run", "new.csv"]) == 2
+    err = capsys.readouterr().err
+    assert "new.csv: column 'city', row 2: unknown category 'Paris', known are: Bonn, Rome; write one of them" in err
+    assert err.count("\n") == 1
+
+
+def test_the_report_takes_no_picture_from_outside_the_run(line_run, capsys):
+    shutil.copytree(line_run, "runs/line")
+    Path("secret").write_bytes(b"a key of mine")
+    Path("runs/line/curves.png").unlink()
+    Path("runs/line/curves.png").symlink_to(Path("secret").resolve())
+    Path("runs/line/folder.png").mkdir()
+    assert main(["report"]) == 0
+    assert base64.b64encode(b"a key of mine").decode() not in Path("runs/report.html").read_text()

@@ -20,7 +20,7 @@ def planted(monkeypatch: pytest.MonkeyPatch) -> None:
     """The table with one wrong layer in it."""
     right = next(twin for twin in tables.TWINS if twin.name == "Linear")
     wrong = dataclasses.replace(right, name="Linear: planted", scratch=lambda: Wrong(5, 3))
-    monkeypatch.setattr(tables, "TWINS", (right, wrong))
+    monkeypatch.setattr(ladder, "table_of_rows", lambda: (right, wrong))
 
 
 def test_every_row_of_both_rungs_is_within_tolerance():
@@ -33,6 +33,17 @@ def test_every_row_of_both_rungs_is_within_tolerance():
 
 def test_every_row_of_rung_numpy_is_within_tolerance_in_float32():
     assert ladder.measure(tables.TWINS, ["numpy"], torch.float32, repeats=0).out == []
+
+
+def test_the_rows_of_every_room_are_there():
+    assert {row.layer for row in ladder.table_of_rows()} >= {"Linear", "LSTM", "Yogi", "AdamW", "cosine", "ema"}
+
+
+def test_update_rules_stand_on_both_rungs(capsys):
+    assert main(["ladder", "--only", "SGD: nesterov, quadratic"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[3] for line in lines[1:3]] == ["scratch", "numpy"]
+    assert lines[-1] == "2 rows, none out of tolerance"
 
 
 def test_a_layer_that_the_engine_has_is_not_left_out():
@@ -107,6 +118,8 @@ def test_out_writes_the_page(tmp_path: Path, capsys):
         (["--rung", "torch"], "invalid choice: 'torch'"),
         (["--dtype", "float16"], "invalid choice: 'float16'"),
         (["--only", "grucell", "--rung", "numpy"], "expected a row that rung numpy carries"),
+        (["--only", "LARS", "--rung", "numpy"], "expected a row that rung numpy carries"),
+        (["--only", "Adaam"], "unknown row 'Adaam'; did you mean 'Adam'?"),
         (["--out", "nowhere/ladder.md", "--only", "relu"], "could not write nowhere/ladder.md"),
     ],
 )

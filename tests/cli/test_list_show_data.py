@@ -1,9 +1,11 @@
+import dataclasses
 import json
+import shutil
 import sys
 
 import pytest
 
-from fathom import recipes
+from fathom import data, recipes
 from fathom.cli import main
 from fathom.cli.printing import table
 from fathom.data import cards
@@ -93,3 +95,28 @@ def test_a_table_folds_its_last_column_on_a_narrow_terminal(monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
     lines = table(("name", "meaning"), [("a", "word " * 20), ("b" * 30, "word " * 20)]).splitlines()
     assert max(map(len, lines)) <= 40
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda content: content[:-9], lambda content: content[:-9] + b"spoilt!!!"], ids=["truncated", "changed"]
+)
+def test_the_path_of_damaged_data_is_not_given(spoil, tmp_path, monkeypatch, capsys):
+    """The sample's own files stand in for a set of the user's, under its card's name."""
+    source = data.path("fashion-mnist-sample")
+    card = cards.card("fashion-mnist-sample")
+    files = tuple(dataclasses.replace(file, urls=("x://none",)) for file in card.files)
+    monkeypatch.setitem(cards.CARDS._things, "clothes", dataclasses.replace(card, name="clothes", files=files))
+    shutil.copytree(source, tmp_path / "clothes")
+    monkeypatch.setenv("FATHOM_DATA", str(tmp_path))
+    assert main(["data", "path", "clothes"]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'clothes'}\n"
+    last = tmp_path / "clothes" / files[-1].name
+    last.write_bytes(spoil(last.read_bytes()))
+    for action in ("path", "verify"):
+        assert main(["data", action, "clothes"]) == 1
+        out, err = capsys.readouterr()
+        assert (out, err.count("\n")) == ("", 1)
+        assert f"{last}: expected sha256" in err
+    last.unlink()
+    assert main(["data", "path", "clothes"]) == 2
+    assert "1 are not on this machine (first: t10k-labels" in capsys.readouterr().err

@@ -1,7 +1,10 @@
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -99,6 +102,24 @@ def stop(argv):
     raise Stopped("stopped by SIGTERM,\nsaved", 15)
 
 
+def name_too_much(argv):
+    Path("x" * 300).stat()
+
+
+def ask_for_too_much(argv):
+    import torch
+
+    torch.empty(10**15)
+
+
+def interrupt_an_import(argv):
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(1)
+    except KeyboardInterrupt:
+        raise RecursionError from None
+
+
 def fill_the_disk(argv):
     raise OSError(28, "No space left on device", "out.txt")
 
@@ -109,6 +130,9 @@ def fill_the_disk(argv):
         (interrupt, 130, "interrupted"),
         (stop, 143, "stopped by SIGTERM, saved"),
         (fill_the_disk, 1, "out.txt: No space left on device; make room"),
+        (name_too_much, 2, "xxxxx: File name too long; give another"),
+        (ask_for_too_much, 1, "the machine's memory is not enough; give a smaller model"),
+        (interrupt_an_import, 130, "interrupted"),
     ],
 )
 def test_each_way_to_end_has_its_exit_code(command, code, line, capsys, monkeypatch):
@@ -125,6 +149,18 @@ def test_a_bug_is_not_hidden(monkeypatch):
     monkeypatch.setattr(listing, "main", lambda argv: {}["bug"])
     with pytest.raises(KeyError):
         main(["list"])
+
+
+@pytest.mark.slow
+def test_what_the_terminals_encoding_lacks_is_written_as_an_escape(tmp_path):
+    (tmp_path / os.fsdecode(b"n\xe4chste")).write_text("a,y\n")
+    words = [b"train", b"linear-regression", b"--data", b"csv:n\xe4chste,target=\xe4"]
+    done = subprocess.run(
+        [sys.executable, "-m", "fathom", *words], cwd=tmp_path, capture_output=True, check=False,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr.count(b"\n")) == (2, 1)
+    assert rb"n\udce4chste: expected rows below the header" in done.stderr
 
 
 @pytest.mark.slow

@@ -98,6 +98,7 @@ def test_a_run_stays_what_it_was(words, line, line_run, capsys):
         (["--device", "cuda:99"], "device"),
         (["--device", "gpu"], "unknown device 'gpu'"),
         (["--skip-bad"], "--skip-bad: expected pictures of your own"),
+        (["--accumulate", "33", "--batch-size", "32"], "--accumulate: expected at most 32, the batch size, got 33"),
         (["--limit", "1", "more"], "expected flags after the recipe's name, got 'more'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -109,6 +110,69 @@ def test_bad_settings_are_one_line_and_leave_nothing_behind(words, line, capsys)
     assert err.count("\n") == 1
     assert line in err
     assert [path for path in Path("runs").rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("words", [[], ["--out", "deep/run"]], ids=" ".join)
+def test_bad_data_is_refused_before_anything_is_said_or_left_behind(words, capsys):
+    Path("t.csv").write_text("a,y\n1,2\n")
+    assert main(["train", "linear-regression", "--data", "csv:t.csv,target=z", *words]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "unknown target column 'z'" in err
+    assert [path.name for path in Path().iterdir()] == ["t.csv"]
+
+
+def test_a_folder_that_was_there_stays(capsys):
+    Path("deep/run").mkdir(parents=True)
+    assert main(["train", "linear-regression", "--data", "csv:t.csv,target=z", "--out", "deep/run"]) == 2
+    assert list(Path("deep/run").iterdir()) == []
+
+
+def test_what_is_being_trained_is_said_once(capsys):
+    assert main([*SMALL, "--out", "run"]) == 0
+    assert capsys.readouterr().out.count("training linear-regression, data synthetic-linear, in run\n") == 1
+
+
+def table(folder):
+    folder.mkdir()
+    (folder / "t.csv").write_text("a,y\n" + "".join(f"{number},{2 * number}\n" for number in range(30)))
+
+
+def test_a_run_finds_its_data_from_another_folder(tmp_path, monkeypatch, capsys):
+    table(tmp_path / "mine")
+    monkeypatch.chdir(tmp_path / "mine")
+    words = ["train", "linear-regression", "--epochs", "1", "--quiet", "--threads", "1"]
+    assert main([*words, "--data", "csv:t.csv,target=y", "--out", str(tmp_path / "run")]) == 0
+    assert RunFolder(tmp_path / "run").config["data"] == f"csv:{tmp_path}/mine/t.csv,target=y"
+    monkeypatch.chdir(tmp_path)
+    assert main(["eval", "run", "--quiet"]) == 0
+    resumed = ["train", "--resume", "run", "--epochs", "2", "--quiet", "--data"]
+    assert main([*resumed, "csv:t.csv,target=y"]) == 2
+    assert "--data: the run in run has csv:" in capsys.readouterr().err
+    assert main([*resumed, "csv:mine/t.csv,target=y"]) == 0
+
+
+def test_a_run_that_remembers_a_relative_path_is_resumed_with_it(tmp_path, capsys):
+    table(tmp_path / "mine")
+    RunFolder.create("linear-regression", {"epochs": 1, "data": "csv:mine/t.csv,target=y"}, "run")
+    assert main(["train", "--resume", "run", "--data", "csv:mine/t.csv,target=y", "--quiet"]) == 0
+    assert RunFolder("run").result.data[0].path == f"{tmp_path}/mine/t.csv"
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_ctrl_c_while_data_are_loaded_leaves_nothing_and_later_keeps_the_run(kept, monkeypatch, capsys):
+    from fathom import data
+    from fathom.recipes import linear_regression
+
+    def interrupt(*words):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(*((linear_regression, "draw") if kept else (data, "load")), interrupt, raising=False)
+    assert main([*SMALL, "--out", "run", "--quiet"]) == 130
+    assert capsys.readouterr().err == "fathom: interrupted\n"
+    assert Path("run").exists() is kept
+    if kept:
+        assert main(["train", "--resume", "run", "--quiet"]) == 0
 
 
 def test_a_loss_that_explodes_ends_with_1_and_keeps_the_folder(capsys):
@@ -129,6 +193,7 @@ def test_settings_that_the_recipe_does_not_know_are_named(capsys):
     RunFolder.create("linear-regression", {"epochs": 1, "wheels": 4}, "run")
     assert main(["train", "--resume", "run"]) == 2
     assert "has the setting 'wheels'" in capsys.readouterr().err
+    assert not Path("run/checkpoint").exists()
 
 
 def test_a_run_of_an_unknown_recipe_is_named(capsys):

@@ -1,4 +1,5 @@
 import sys
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -122,16 +123,19 @@ def test_a_gap_that_training_never_saw_becomes_the_mean(houses):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"colour": "pink"}, "column 'colour': unknown category 'pink'; known are: blue, green, red"),
-        ({"area": "big"}, "column 'area': expected a number, got 'big'"),
+        (
+            {"colour": "pink"},
+            "column 'colour', row 3: unknown category 'pink', known are: blue, green, red; write one of them, or leave",
+        ),
+        ({"area": "big"}, "column 'area', row 3: expected a number, got 'big'"),
         ({"sold": "soon"}, "column 'sold': expected a date as 2024-01-31, got 'soon'"),
     ],
 )
 def test_a_new_row_that_does_not_fit_is_refused(houses, change, message):
     dataset = whole(houses)
-    row = pd.read_csv(houses).to_dict("records")[0]
+    *rows, last = pd.read_csv(houses).to_dict("records")[:3]
     with pytest.raises(DataError, match=message) as caught:
-        data.encode_rows(dataset.about, [row | change])
+        data.encode_rows(dataset.about, [*rows, last | change])
     assert "\n" not in str(caught.value)
 
 
@@ -213,13 +217,15 @@ def test_a_constant_column_becomes_zero(tmp_path):
         ("a;y\n1;2\n", "target=y", "found one column only, 'a;y'; if it is separated otherwise, give sep="),
         ("a,y\n1,\n2,\n", "target=y", "expected values in the target column 'y', got none"),
         ("a,y\n", "target=y", "expected rows below the header, got none"),
-        ("", "target=y", "could not be read as CSV"),
+        ("", "target=y", "t.csv: expected a header and rows below it, got an empty file"),
+        ("\n \n", "target=y", "t.csv: expected a header and rows below it, got an empty file"),
         ("y\n1\n2\n", "target=y", "at least one column beside the target"),
         ("a,y\n1,b\n2,c\n", "target=y,task=regression", "regression needs numbers in 'y', got 'b'"),
         ("a,y\n1,b\n2,b\n", "target=y", "at least two classes in 'y', got only 'b'"),
         ("a,y\n1,2\n3,4,5\n", "target=y", "could not be read as CSV"),
         ("a,y\n1,2,3\n3,4,5\n", "target=y", "could not be read as CSV"),
-        ("a,y\n1,inf\n3,4\n", "target=y", "expected finite numbers in the target 'y'"),
+        ("a,y\n1,inf\n3,4\n", "target=y", r"expected numbers of at most 3\.4e\+38 in the target 'y', got inf; remove"),
+        ("a,y\n1,-1e300\n3,4\n", "target=y", r"expected numbers of at most 3\.4e\+38 in the target 'y', got 1e\+300"),
         ("a,y\n1,2\n3,4\n", "target=y,drop=b", "unknown column in drop= 'b'"),
         ("a,y\nx,2\n3,4\n", "target=y,date=a", "column 'a': expected a date"),
         ("a,y\n1,2\n", "target=y,sep=ab", "expected one character or tab, got 'ab'"),
@@ -240,6 +246,22 @@ def test_wrong_files_get_one_line(tmp_path):
     (tmp_path / "latin.csv").write_bytes("naïve,y\n1,2\n".encode("latin-1"))
     with pytest.raises(DataError, match="expected UTF-8 text, got byte 0xef; save it as UTF-8"):
         load(tmp_path / "latin.csv", options="target=y")
+
+
+@pytest.mark.parametrize("suffix", [".zip", ".tar", ".gz", ".csv"])
+def test_no_archive_is_opened(tmp_path, suffix):
+    whole(written(tmp_path, "a,y\n1,2\n3,4\n", f"t{suffix}"), "target=y")  # its name alone does not make it one
+    packed = tmp_path / f"bomb{suffix}"
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("t.csv", "a,y\n" + "1,2\n" * 100_000)
+    with pytest.raises(DataError, match=r"bomb.*(expected UTF-8 text, got byte .*unpacked|could not be read as CSV)"):
+        whole(packed, "target=y")
+
+
+def test_a_number_that_no_float_can_hold_counts_as_missing(tmp_path):
+    dataset = whole(written(tmp_path, "a,y\n1e308,1\n-1e308,2\n5,3\n7,4\n"), "target=y")
+    assert dataset.about["features"] == ["a", "a missing"]
+    np.testing.assert_array_equal(dataset.tensors["x"], [[0, 1], [0, 1], [-1, 0], [1, 0]])
 
 
 def test_without_pandas_the_extra_is_named(houses, monkeypatch):

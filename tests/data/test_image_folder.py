@@ -281,3 +281,37 @@ def test_the_cache_tells_folders_apart_whose_files_agree_in_name_size_and_time(t
                 os.utime(path, ns=(10**18, 10**18))
     one, other = (data.load(f"images:{tmp_path / folder}").tensors["x"] for folder in ("one", "other"))
     assert torch.equal(one, 1 - other)
+
+
+@pytest.mark.parametrize("lost", ["ant", "dog"])
+@pytest.mark.parametrize("options", ["", ",size=3,channels=1"])
+def test_a_class_without_a_good_picture_is_refused_by_name(tmp_path, lost, options):
+    photos(tmp_path, ("ant", "cat", "dog"), count=3)
+    for picture in (tmp_path / lost).iterdir():
+        picture.write_bytes(b"no picture")
+    for split in ("train", "test"):
+        with pytest.raises(DataError, match=f"of each class to learn from, got none of '{lost}' that can be decoded"):
+            data.load(f"images:{tmp_path},skip_bad=true{options}", split)
+
+
+def test_a_class_whose_good_pictures_are_all_for_testing_is_refused(tmp_path):
+    photos(tmp_path / "train", count=2)
+    photos(tmp_path / "test", count=2)
+    for picture in (tmp_path / "train" / "dog").iterdir():
+        picture.write_bytes(b"no picture")
+    with pytest.raises(DataError, match="got none of 'dog' that can be decoded"):
+        data.load(f"images:{tmp_path},skip_bad=true")
+
+
+def test_the_first_good_picture_gives_the_size(tmp_path):
+    photos(tmp_path, size=(6, 4))
+    (tmp_path / "cat" / "0.png").write_bytes(b"no picture")
+    assert data.load(f"images:{tmp_path},skip_bad=true").tensors["x"].shape == (7, 1, 6, 4)
+    with pytest.raises(DataError, match=r"0\.png: could not be decoded"):
+        data.load(f"images:{tmp_path}")
+
+
+def test_a_file_that_would_start_a_program_is_not_opened(tmp_path):
+    (tmp_path / "a.png").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n")
+    with pytest.raises(DataError, match=r"a\.png: could not be decoded .*in none of the formats that are read"):
+        data.read_image(tmp_path / "a.png", (3, 3), 1)

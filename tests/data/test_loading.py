@@ -12,7 +12,7 @@ import torch
 from fathom import data
 from fathom.data import cache, cards, idx, idx_images, store
 from fathom.data.dataset import Card, RemoteFile
-from fathom.data.loading import Spec, parse
+from fathom.data.loading import Spec, absolute, parse
 from fathom.errors import DataError, InputError, UnknownNameError
 
 # --- the sample and the full set ------------------------------------------------------------------------------------
@@ -228,7 +228,7 @@ def test_verify_and_path_know_what_is_here(monkeypatch):
     assert data.verify("xor") == []
     with pytest.raises(DataError, match=r"4 are not on this machine .*fathom data get fashion-mnist"):
         data.verify("fashion-mnist")
-    with pytest.raises(DataError, match="not on this machine; run fathom data get mnist"):
+    with pytest.raises(DataError, match=r"4 are not on this machine .*fathom data get mnist"):
         data.path("mnist")
     with pytest.raises(DataError, match="it is generated"):
         data.path("xor")
@@ -269,13 +269,14 @@ def test_a_path_with_commas_and_equals_signs_is_taken_if_it_exists(tmp_path):
     ("name", "message"),
     [
         ("fashon-mnist", "unknown dataset 'fashon-mnist'; did you mean 'fashion-mnist'"),
-        ("zzz", r"unknown dataset 'zzz'; there are: drawn-digits, .*images:PATH"),
+        ("zzz", r"unknown dataset 'zzz'; there are: airfoil, .*images:PATH"),
         ("", "unknown dataset ''"),
         ("image:x", "unknown kind of data 'image'; did you mean 'images'"),
         ("zip:x", r"unknown kind of data 'zip'; there are: images:DIR"),
         ("images:", "expected a path after images:"),
-        ("images:x,sise=3", "unknown option of images: 'sise'; did you mean 'size'"),
-        ("images:x,size=big", "images:: size: expected pixels as 28 or HEIGHTxWIDTH as 28x32, got 'big'"),
+        ("images:x,sise=3", "unknown option of images 'sise'; did you mean 'size'"),
+        ("csv:x,test=5", "^csv: test: expected a number from 0 and below 1, got '5'"),
+        ("images:x,size=big", "^images: size: expected pixels as 28 or HEIGHTxWIDTH as 28x32, got 'big'"),
         ("images:x,size=0", "expected pixels"),
         ("images:x,size=2x3x4", "expected pixels"),
         ("images:x,channels=2", "channels: expected one of 1, 3, got '2'"),
@@ -309,3 +310,19 @@ def test_a_bare_path_is_told_its_kind(tmp_path):
 
 def test_a_recipes_wish_that_a_set_cannot_fulfil_is_left_out():
     assert data.load("xor", image_size=28, channels=1).tensors["x"].shape == (4, 2)
+
+
+def test_a_name_made_absolute_means_the_same_elsewhere(tmp_path, monkeypatch):
+    (tmp_path / "a, b" / "photos").mkdir(parents=True)
+    (tmp_path / "labels.csv").touch()
+    (tmp_path / "a, b" / "photos" / "inner.csv").touch()
+    monkeypatch.chdir(tmp_path)
+    named = absolute("images:a, b/photos,size=3,labels=labels.csv")
+    inner = absolute("images:a, b/../a, b/photos,labels=inner.csv")
+    monkeypatch.chdir("/")
+    assert named == f"images:{tmp_path}/a, b/photos,size=3,labels={tmp_path}/labels.csv"
+    assert parse(named).target == f"{tmp_path}/a, b/photos"
+    assert absolute(named) == named
+    assert inner == f"images:{tmp_path}/a, b/photos,labels=inner.csv"  # a comma would end the option
+    assert absolute("csv:~/x.csv,target=y") == f"csv:{Path.home()}/x.csv,target=y"
+    assert absolute("fashion-mnist,size=32") == "fashion-mnist,size=32"

@@ -1,5 +1,8 @@
 import math
+import os
 import resource
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
@@ -124,3 +127,23 @@ def test_settings_that_are_no_settings_are_named(tmp_path, text):
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(RunFolderError, match=r"config\.json is damaged \(it has no 'recipe'\); start the run anew"):
         RunFolder.open(tmp_path, "lenet")
+
+
+def test_runs_started_at_the_same_moment_get_folders_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    barrier = threading.Barrier(7)
+
+    def start(_):
+        barrier.wait()
+        return RunFolder.create("lenet", {}).path
+
+    with ThreadPoolExecutor(7) as pool:
+        assert len(set(pool.map(start, range(7)))) == 7
+
+
+def test_a_name_that_is_no_text_is_kept_in_json_and_refused_for_a_run(tmp_path):
+    name = os.fsdecode(b"n\xe4chste")
+    write_text(tmp_path / "x.json", dump_json({name: 1}))
+    assert load_json((tmp_path / "x.json").read_text(encoding="utf-8")) == {name: 1}
+    with pytest.raises(RunFolderError, match="expected a folder's name in letters that can be printed"):
+        RunFolder.create("lenet", {}, tmp_path / name)

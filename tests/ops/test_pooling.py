@@ -34,6 +34,18 @@ def test_pooling_is_its_definition(height, width, kernel, stride):
     )
 
 
+@settings(deadline=None, max_examples=50)
+@given(height=st.integers(2, 11), width=st.integers(2, 11), kernel=kernels, stride=strides, padding=st.integers(0, 1))
+def test_a_number_of_windows_is_rounded_up_as_torch_does(height, width, kernel, stride, padding):
+    padding *= min(kernel) >= 2
+    x = torch.randn(2, 3, height, width, dtype=torch.float64)
+    try:
+        expected = functional.max_pool2d(x, kernel, stride, padding, ceil_mode=True)
+    except RuntimeError:
+        return  # not even one window
+    assert torch.equal(max_pool2d(x, kernel, stride, padding, ceil_mode=True), expected)
+
+
 @settings(deadline=None, max_examples=30)
 @given(kernel=kernels, stride=strides, padding=st.integers(0, 1), seed=st.integers(0, 99))
 def test_ties_give_the_gradient_to_the_same_entry_as_torch(kernel, stride, padding, seed):

@@ -24,6 +24,36 @@ def test_the_same_input_gives_the_same_bytes(tmp_path):
     assert first == second
 
 
+def test_a_vertical_stands_where_it_says(tmp_path):
+    plain, marked = (
+        imread(panels(tmp_path / f"{name}.png", [Panel(series={"a": [1, 2, 3, 4, 5]}, verticals=where)]))
+        for name, where in (("plain", {}), ("marked", {"critical": 2.0}))
+    )
+    changed = np.flatnonzero((plain != marked).any(axis=(0, 2)))
+    assert len(changed)
+    assert changed.min() == pytest.approx(plain.shape[1] * 0.5, rel=0.2)
+
+
+def test_charts_go_into_rows_and_an_empty_place_stays_white(tmp_path):
+    charts = [Panel(series={"a": [1, 2, 3]}, names=False)] * 3
+    row, square = (imread(panels(tmp_path / f"{name}.png", charts, columns=name)) for name in (3, 2))
+    assert square.shape[0] > 1.5 * row.shape[0]
+    assert square.shape[1] < row.shape[1]
+    height, width = square.shape[0] // 2, square.shape[1] // 2
+    assert (square[height + 30 :, width + 30 :] == 1).all()
+    assert (square[height + 30 :, : width - 30] != 1).any()
+
+
+def test_ticks_stand_at_their_values_on_a_logarithmic_axis(tmp_path):
+    chart = Panel(series={"a": ([1, 10, 1000], [1, 2, 3])}, logx=True, ticks={"1": 1.0, "1000": 1000.0}, names=False)
+    plain = Panel(series={"a": ([1, 10, 1000], [1, 2, 3])}, logx=True, names=False)
+    below = [imread(panels(tmp_path / f"{name}.png", [one]))[-25:, 20:] for name, one in (("a", chart), ("b", plain))]
+    few, many = ((strip < 0.9).any(axis=2).sum() for strip in below)
+    assert 0 < few < 0.7 * many  # 1 and 1000, without 10 and 100
+    line = imread(panels(tmp_path / "c.png", [Panel(series={"a": ([1, 10, 1000], [1, 2, 3])}, names=False)]))
+    assert not np.array_equal(line, imread(tmp_path / "b.png"))
+
+
 def test_no_line_at_all_is_refused(tmp_path):
     with pytest.raises(InputError, match="panels: expected at least one line, got none"):
         panels(tmp_path / "none.png", [Panel(series={})])

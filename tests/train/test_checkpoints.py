@@ -13,7 +13,7 @@ from fathom.errors import RunFolderError, SaveError
 from fathom.records import RunFolder
 from fathom.train import Progress, fit, load_checkpoint, save_checkpoint
 from fathom.train import checkpoints as checkpoints_file
-from fathom.train.checkpoints import Checkpoints, restore
+from fathom.train.checkpoints import Checkpoints, _copy, restore
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -177,3 +177,11 @@ def test_a_checkpoint_of_another_recipe_names_what_is_missing(tmp_path):
     save_checkpoint(tmp_path / "x.safetensors", {"model": {}, "optimizer": {}})
     with pytest.raises(RunFolderError, match="of another recipe: optimizer is on one side only"):
         restore({"model": nn.Identity()}, tmp_path / "x.safetensors")
+
+
+def test_a_copy_that_can_not_be_made_is_one_line(tmp_path):
+    save_checkpoint(tmp_path / "best", {"x": torch.ones(3)})
+    (tmp_path / "last").mkdir()
+    with pytest.raises(SaveError, match=r"could not write .*last: Is a directory"):
+        _copy(tmp_path / "best", tmp_path / "last")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best", "last"]

@@ -1,11 +1,16 @@
 import io
 import json
+import resource
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fathom.data import Batches
+from fathom.errors import SaveError
 from fathom.train import Bar, EarlyStopping, JsonLines, Profile, Progress, TensorBoard, fit
+from fathom.train.bar import fitted
 
 
 def losses(values):
@@ -30,9 +35,12 @@ def test_the_log_has_steps_and_epochs(tmp_path):
     assert records[-1] == {"step": 20, "epoch": 1, "train_loss": 0.5, "test_loss": 3.0}
 
 
-def test_the_log_is_cut_back_to_the_step_that_a_run_resumes_from(tmp_path):
+@pytest.mark.parametrize(
+    "rest", [b'{"step": 3}\n{"step": 4', b"\xff{[\n", b"[1]\n", b'{"epoch": 1}\n', b'{"step": "x"}\n']
+)
+def test_the_log_is_cut_back_to_the_step_that_a_run_resumes_from(tmp_path, rest):
     path = tmp_path / "metrics.jsonl"
-    path.write_text('{"step": 1}\n{"step": 2}\n{"step": 3}\n{"step": 4')
+    path.write_bytes(b'{"step": 1}\n{"step": 2}\n' + rest)
     JsonLines(path, Progress(step=2))
     assert lines(path) == [{"step": 1}, {"step": 2}]
 
@@ -64,16 +72,37 @@ def test_on_a_terminal_the_bar_moves_and_goes_away():
     assert bar._bar is None
 
 
+@given(st.lists(st.text("ab 1", max_size=9), unique=True, max_size=6), st.integers(0, 50))
+def test_a_line_that_is_too_wide_loses_what_is_expendable_and_keeps_the_order(parts, width):
+    line, whole = fitted(parts, width, parts[:0:-1]), "  ".join(parts)
+    assert len(line) <= width
+    assert whole.startswith(line)
+    assert line == whole or len(whole) > width
+
+
 def test_tensorboard_gets_the_records(tmp_path):
     pytest.importorskip("tensorboard")
     training([TensorBoard(tmp_path)])
     assert list((tmp_path / "tensorboard").iterdir())
 
 
-def test_the_profile_writes_a_trace_and_a_table(tmp_path):
+def test_the_profile_writes_a_trace_and_a_table_and_nothing_to_the_terminal(tmp_path, capfd):
     profile = Profile(tmp_path)
     x = torch.randn(8, 8)
     batches = Batches(torch.ones(40), batch_size=2)
     fit(lambda batch: {"loss": (x @ x).sum().item() * 0}, batches, epochs=1, state={}, listeners=[profile])
     assert "aten::" in profile.table
+    assert "USDT" not in capfd.readouterr().err
     assert json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
+
+
+def test_a_profile_that_does_not_fit_on_the_disk_is_said_and_leaves_nothing(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    batches = Batches(torch.ones(40), batch_size=2)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+        with pytest.raises(SaveError, match=r"could not write .*trace\.json; make room"):
+            fit(lambda batch: {"loss": 1.0}, batches, epochs=1, state={}, listeners=[Profile(tmp_path)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.functional import mse_loss
 
 from fathom.data import Batches
-from fathom.errors import DivergedError, Stopped
+from fathom.errors import DivergedError, SaveError, Stopped
 from fathom.seeding import RandomStates, seed_everything
 from fathom.train import Progress, fit, supervised
 
@@ -107,6 +107,19 @@ def test_every_listener_hears_of_the_end_though_one_before_it_fails():
         fit(lambda batch: {"loss": 1.0}, Batches(torch.ones(1), batch_size=1), epochs=1, state={},
             listeners=[Fails(), recorder])  # fmt: skip
     assert recorder.heard[-1] == ("end", "finished")
+
+
+def test_a_second_failure_at_the_end_does_not_hide_the_first():
+    class DiskFull(Recorder):
+        def step(self, progress):
+            raise SaveError("could not write the checkpoint")
+
+        def end(self, progress):
+            raise SaveError("could not write the picture either")
+
+    with pytest.raises(SaveError, match="the checkpoint"):
+        fit(lambda batch: {"loss": 1.0}, Batches(torch.ones(1), batch_size=1), epochs=1, state={},
+            listeners=[DiskFull()])  # fmt: skip
 
 
 def test_a_listener_can_say_enough():

@@ -5,10 +5,14 @@ Each command is a file with `main(argv) -> int` that is imported only when it is
 
 import contextlib
 import errno
+import io
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from importlib import import_module
+from types import FrameType
 
 from fathom.errors import FathomError, InputError
 
@@ -47,6 +51,7 @@ Exit codes: 0 good; 1 the run or a check failed; 2 a wrong word or bad input;
 130 and 143 stopped by SIGINT and SIGTERM, after saving.
 """
 
+NAMES = (errno.ENAMETOOLONG, errno.ELOOP)
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
@@ -56,20 +61,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     Expected failures are one line on stderr; an exception that leaves this function is a bug.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    try:
-        code = _run(words)
-        sys.stdout.flush()
-    except FathomError as error:
-        return _complain(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        return _complain("interrupted", 130)
-    except BrokenPipeError:
-        return _reader_has_gone()
-    except OSError as error:
-        if error.errno not in DISK:
-            raise
-        return _complain(f"{error.filename or 'output'}: {error.strerror}; make room or give another place", 1)
+    _say_anything()
+    with _noting_interrupts() as interrupts:
+        try:
+            code = _run(words)
+            sys.stdout.flush()
+        except KeyboardInterrupt:
+            return _complain("interrupted", 130)
+        except BrokenPipeError:
+            return _reader_has_gone()
+        except Exception as error:
+            message, code = _expected(error)
+            if not message and interrupts:  # one in the midst of an import, say, can make that fail otherwise
+                message, code = "interrupted", 130
+            if not message:
+                raise
+            return _complain(message, code)
     return code
+
+
+def _expected(error: Exception) -> tuple[str, int]:
+    """What to say of a failure that is no bug, and the exit code; "" for all others."""
+    if isinstance(error, FathomError):
+        return str(error), error.exit_code
+    if isinstance(error, OSError) and error.errno in DISK:
+        return f"{error.filename or 'output'}: {error.strerror}; make room or give another place", 1
+    if isinstance(error, OSError) and error.errno in NAMES:
+        return f"{str(error.filename)[:80]}: {error.strerror}; give another", 2
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "allocate memory" in str(error):
+        return "the machine's memory is not enough; give a smaller model, --batch-size or size of pictures", 1
+    return "", 0
 
 
 def _run(words: list[str]) -> int:
@@ -102,6 +123,33 @@ def _unknown_command(name: str) -> InputError:
     if name.replace("_", "-") in recipes.names():
         return InputError(f"expected a command, got the recipe {name!r}; write fathom train {name}")
     return unknown("command", name, COMMANDS)
+
+
+def _say_anything() -> None:
+    """What the terminal's encoding lacks, as names of files may have it, is written as an escape."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+@contextlib.contextmanager
+def _noting_interrupts() -> Iterator[list[int]]:
+    """Collects the SIGINTs that come, which interrupt as ever."""
+    received: list[int] = []
+    before = signal.getsignal(signal.SIGINT)
+
+    def note(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        signal.default_int_handler(number, frame)
+
+    if before is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+        yield received
+        return
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield received
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _complain(message: str, code: int) -> int:

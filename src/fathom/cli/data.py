@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from fathom.cli.parser import Parser
-from fathom.cli.printing import faint, print_json, stdout_for_json, table
-from fathom.data import cards, store
+from fathom.cli.printing import faint, print_json, quiet_data, stdout_for_json, table
+from fathom.data import cards
 from fathom.data.dataset import Card
 from fathom.errors import InputError
 from fathom.registry import unknown
@@ -32,12 +32,8 @@ def main(argv: Sequence[str]) -> int:
         return _list(words.names, words.json, words.quiet)
     if not words.names:
         raise InputError(f"data {words.action}: expected a data set's name, got nothing; see fathom data list")
-    silent, store.quiet = store.quiet, words.quiet
-    try:
-        with stdout_for_json(words.json):
-            found = {name: _find(words.action, name) for name in words.names}
-    finally:
-        store.quiet = silent
+    with stdout_for_json(words.json), quiet_data(words.quiet):
+        found = {name: _find(words.action, name) for name in words.names}
     if words.json:
         print_json(found)
     else:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from fathom import recipes
 from fathom.cli.parser import Parser
-from fathom.cli.printing import print_json, print_result, stdout_for_json
+from fathom.cli.printing import print_json, print_result, quiet_data, stdout_for_json
+from fathom.cli.settings import settings
 from fathom.errors import InputError
 from fathom.records import RunFolder
 
@@ -19,7 +20,8 @@ def main(argv: Sequence[str]) -> int:
     module = recipes.load(folder.recipe)
     if not hasattr(module, "measure"):
         raise InputError(f"{folder.path}: the recipe {folder.recipe} has nothing to measure again; see its result.json")
-    with stdout_for_json(words.json):
+    settings(folder, module.Config)
+    with stdout_for_json(words.json), quiet_data(words.quiet):
         result = module.measure(folder)
     if words.json:
         print_json(dataclasses.asdict(result))

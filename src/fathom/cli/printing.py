@@ -38,6 +38,18 @@ def stdout_for_json(active: bool) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def quiet_data(active: bool) -> Iterator[None]:
+    """While `active`, the room `data` makes no remarks."""
+    from fathom.data import store
+
+    before, store.quiet = store.quiet, active or store.quiet
+    try:
+        yield
+    finally:
+        store.quiet = before
+
+
 def colour() -> bool:
     """Whether stdout wants colours."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

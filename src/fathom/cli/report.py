@@ -72,8 +72,6 @@ def _newest(runs: Path) -> tuple[dict[str, tuple[float, Path, Result]], list[str
                     found[name] = (ended, path, result)
         except FathomError as error:
             problems.append(str(error))
-        except (ValueError, TypeError, KeyError, AttributeError, OSError) as error:
-            problems.append(f"{path} has a damaged result.json ({error})")
     return found, problems
 
 
@@ -89,6 +87,7 @@ def _row(name: str, newest: tuple[float, Path, Result] | None) -> Row:
     if newest is None:
         return row
     ended, path, result = newest
-    pictures = sorted(path.glob("*.png"), key=lambda picture: (picture.name != "curves.png", picture.name))
+    own = (file for file in path.glob("*.png") if file.is_file() and not file.is_symlink())  # a link may leave the run
+    pictures = sorted(own, key=lambda picture: (picture.name != "curves.png", picture.name))
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(ended))
     return dataclasses.replace(row, result=result, finished=when, pictures=tuple(pictures))

@@ -9,8 +9,9 @@ from typing import Any
 
 from fathom import recipes
 from fathom.cli.parser import Parser
-from fathom.cli.printing import print_json, print_result, stdout_for_json
-from fathom.errors import InputError, RunFolderError
+from fathom.cli.printing import print_json, print_result, quiet_data, stdout_for_json
+from fathom.cli.settings import settings
+from fathom.errors import DivergedError, InputError, RunFolderError
 from fathom.records import Published, Result, RunFolder
 
 EXAMPLES = [
@@ -44,7 +45,7 @@ def main(argv: Sequence[str]) -> int:
             f"--out: expected none beside --resume {folder.path}, got {words.out}; a run stays in its folder"
         )
     config = _config(module, rest, folder, prog, skip_bad=words.skip_bad)
-    with stdout_for_json(words.json), _quiet_data(words.quiet):
+    with stdout_for_json(words.json), quiet_data(words.quiet):
         if folder is not None and (result := _finished(folder, config)) is not None:
             pictures = sorted(map(str, folder.path.glob("*.png")))
         else:
@@ -103,22 +104,19 @@ def _help(module: ModuleType, name: str) -> str:
 def _config(module: ModuleType, rest: Sequence[str], folder: RunFolder | None, prog: str, *, skip_bad: bool) -> Any:
     """The settings: the recipe's, or the resumed run's, with those that the flags set."""
     from fathom.cli import flags
+    from fathom.data.loading import absolute
 
     config_class = module.Config
-    before = folder.config if folder else {}
-    known = {entry.name for entry in dataclasses.fields(config_class)}
-    if folder and (strange := sorted(set(before) - known)):
-        raise RunFolderError(f"{folder.path} has the setting {strange[0]!r}, which {prog} does not know; start it anew")
+    before = dataclasses.asdict(settings(folder, config_class)) if folder else {}
     others = [name.partition(" ")[0] for name in COMMAND_FLAGS]
     values = flags.parse(config_class, rest, before, prog=prog, others=others)
+    values["data"] = absolute(_skipping(values["data"]) if skip_bad else values["data"])
     if folder:
+        before["data"] = absolute(before["data"])
         for name in sorted(flags.given(config_class, rest)):
-            _check_resumed(folder, name, before.get(name, values[name]), values[name])
-    if skip_bad:
-        data = _skipping(values["data"])
-        if folder:
-            _check_resumed(folder, "skip_bad", values["data"], data)
-        values["data"] = data
+            _check_resumed(folder, name, before[name], values[name])
+        if skip_bad:
+            _check_resumed(folder, "skip_bad", before["data"], values["data"])
     return config_class(**values)
 
 
@@ -140,22 +138,11 @@ def _skipping(data: str) -> str:
     return data if "skip_bad=" in data else f"{data},skip_bad=true"
 
 
-@contextlib.contextmanager
-def _quiet_data(quiet: bool) -> Iterator[None]:
-    from fathom.data import store
-
-    before, store.quiet = store.quiet, quiet or store.quiet
-    try:
-        yield
-    finally:
-        store.quiet = before
-
-
 def _finished(folder: RunFolder, config: Any) -> Result | None:
     """The result of a run that has nothing left to do."""
     try:
         result = folder.result
-    except (ValueError, TypeError, KeyError):  # a damaged result is made again
+    except RunFolderError:  # a damaged result is made again
         return None
     return result if result is not None and result.config.get("epochs") == config.epochs else None
 
@@ -178,7 +165,7 @@ def _run(module: ModuleType, name: str, config: Any, folder: RunFolder | None, w
             listeners.append(train.TensorBoard(run.path))
         if not words.quiet:
             doing = "training" if new else "going on with"
-            print(f"{doing} {name}, data {config.data}, in {run.path}", flush=True)
+            listeners.insert(0, Announcement(f"{doing} {name}, data {config.data}, in {run.path}"))
         result = module.run(config, run, listeners=listeners)
         pictures = [run.path / "curves.png", *(module.draw(run) if hasattr(module, "draw") else [])]
         if profile is not None:
@@ -186,22 +173,44 @@ def _run(module: ModuleType, name: str, config: Any, folder: RunFolder | None, w
     return result, [str(path) for path in pictures if Path(path).is_file()]
 
 
+class Announcement:
+    """Listener that prints a line once the first step is done: by then the data have proved to be good."""
+
+    def __init__(self, line: str) -> None:
+        self.line = line
+
+    def step(self, progress: Any) -> None:
+        """Print it, the first time."""
+        if self.line:
+            print(self.line, flush=True)
+        self.line = ""
+
+    def epoch(self, progress: Any) -> None:
+        """Epochs don't matter."""
+
+    def end(self, progress: Any) -> None:
+        """Nothing to do."""
+
+
 @contextlib.contextmanager
 def _new_folder(name: str, config: Any, out: str | None, resumed: RunFolder | None) -> Iterator[tuple[RunFolder, bool]]:
-    """The run folder, and whether it is new; bad input takes a new one away again."""
+    """The run folder, and whether it is new; one in which nothing was trained is taken away again."""
     if resumed is not None:
         yield resumed, False
         return
-    existed = out is not None and Path(out).exists()
+    wanted = Path("runs" if out is None else out)
+    new = [path for path in (wanted, *wanted.parents) if not path.exists()]
     run = RunFolder.create(name, dataclasses.asdict(config), out)
     try:
         yield run, True
-    except (InputError, KeyboardInterrupt):
-        _clear(run.path, keep_folder=existed)
+    except BaseException as error:
+        if not isinstance(error, DivergedError):
+            _clear(run.path, new if out is not None else [run.path, *new])
         raise
 
 
-def _clear(folder: Path, *, keep_folder: bool) -> None:
+def _clear(folder: Path, new: Sequence[Path]) -> None:
+    """Empty a run folder in which nothing was trained, and take away those of the `new` folders that are empty then."""
     trained = [path for path in folder.rglob("*") if path.is_file() and path.name not in ("config.json", "data.json")]
     if any(path.parent.name != "tensorboard" for path in trained):
         return
@@ -212,6 +221,6 @@ def _clear(folder: Path, *, keep_folder: bool) -> None:
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
-    if not keep_folder:
-        with contextlib.suppress(OSError):
-            folder.rmdir()
+    with contextlib.suppress(OSError):
+        for path in new:
+            path.rmdir()

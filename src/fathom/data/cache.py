@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fathom import records
+from fathom.data.options import expanded
 from fathom.errors import SaveError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 def folder() -> Path:
     """`FATHOM_CACHE`, else `fathom` in the platform's cache folder."""
     if chosen := os.environ.get("FATHOM_CACHE"):
-        return Path(chosen).expanduser()
+        return expanded(chosen)
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("fathom", appauthor=False))
@@ -51,7 +52,7 @@ def remembered_digest(path: Path) -> str:
 
 def digest_text(text: str) -> str:
     """The sha256 of a text, in hexadecimal."""
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()
 
 
 def _checksum(tensors: "dict[str, Tensor]") -> str:

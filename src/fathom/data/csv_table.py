@@ -44,6 +44,7 @@ OPTIONS = {
 DATE_PARTS = ("year", "month", "weekday", "day")
 ISO_DATE = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?"
 MISSING = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "NaT", "<NA>")  # as pandas reads them
+LARGEST = float(np.finfo(np.float32).max)  # of a number; one that is larger in size counts as missing
 MOST_WORDS = 256  # a column with more words than this, most of them used once, is a name or an identifier
 
 
@@ -130,6 +131,11 @@ def encode_rows(about: Mapping[str, Any], rows: "pd.DataFrame | Sequence[Mapping
     return torch.from_numpy(np.concatenate(encoded, axis=1)).float()
 
 
+def columns(file: Path, sep: str | None = None) -> dict[str, Words]:
+    """The cells of each column of a CSV, as text, in the order of the rows; errors as of `read`."""
+    return _columns(_frame(file, sep))
+
+
 # --- reading --------------------------------------------------------------------------------------------------------
 
 
@@ -160,11 +166,19 @@ def _frame(file: Path, sep: str | None) -> "pd.DataFrame":
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # a row that is longer than the header
             frame = pd.read_csv(
-                file, sep=separator, dtype=str, encoding="utf-8-sig", skipinitialspace=True, index_col=False
+                file,
+                sep=separator,
+                dtype=str,
+                encoding="utf-8-sig",
+                skipinitialspace=True,
+                index_col=False,
+                compression=None,  # no archive is opened: it may be a bomb
             )
+    except pd.errors.EmptyDataError:
+        raise DataError(f"{file}: expected a header and rows below it, got an empty file; give another") from None
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{file}: expected UTF-8 text, got byte 0x{error.object[error.start]:02x}; save it as UTF-8"
+            f"{file}: expected UTF-8 text, got byte 0x{error.object[error.start]:02x}; save it as UTF-8, unpacked"
         ) from error
     except (ValueError, OSError, pd.errors.ParserWarning) as error:  # pandas' parser errors are ValueErrors
         raise DataError(f"{file}: could not be read as CSV ({' '.join(str(error).split())}); check sep=") from error
@@ -241,9 +255,10 @@ def _target(file: Path, column: "pd.Series", task: str | None) -> tuple[str, lis
         )
     if task == "regression" or (task is None and numbers is not None):
         assert numbers is not None
-        if not np.isfinite(numbers).all():
+        if not (np.abs(numbers) <= LARGEST).all():
             raise DataError(
-                f"{file}: expected finite numbers in the target {column.name!r}, got an infinite one; remove it"
+                f"{file}: expected numbers of at most {LARGEST:.2g} in the target {column.name!r}, "
+                f"got {np.abs(numbers).max():g}; remove it"
             )
         return "regression", [], numbers
     order = {word: number for word in set(words) if (number := _number(word)) is not None}
@@ -283,7 +298,7 @@ def _described(file: Path, column: "pd.Series", is_date: bool, train: np.ndarray
         return {"name": name, "kind": "date", **_statistics(parts, train)}
     numbers = _numbers(words)
     if numbers is not None:
-        numbers[~np.isfinite(numbers)] = np.nan
+        numbers[np.abs(numbers) > LARGEST] = np.nan
         return {"name": name, "kind": "number", **_statistics(numbers[:, None], train)}
     known = sorted(set(there))
     if len(known) > MOST_WORDS and len(known) > len(there) / 2:
@@ -322,11 +337,11 @@ def _standardised(column: Mapping[str, Any], values: np.ndarray) -> np.ndarray:
 def _encode_number(column: Mapping[str, Any], words: Words) -> np.ndarray:
     numbers = _numbers(words)
     if numbers is None:
-        wrong = next(word for word in words if word is not None and _number(word) is None)
+        row = next(row for row, word in enumerate(words) if word is not None and _number(word) is None)
         raise DataError(
-            f"column {column['name']!r}: expected a number, got {wrong!r}; correct it, or leave the cell empty"
+            f"{_cell(column, row)}: expected a number, got {words[row]!r}; correct it, or leave the cell empty"
         )
-    numbers[~np.isfinite(numbers)] = np.nan
+    numbers[np.abs(numbers) > LARGEST] = np.nan
     return _standardised(column, numbers[:, None])
 
 
@@ -340,8 +355,16 @@ def _encode_category(column: Mapping[str, Any], words: Words) -> np.ndarray:
             encoded[row, places[word]] = 1
         else:
             listed = ", ".join(column["words"][:10]) + (", …" if len(column["words"]) > 10 else "")
-            raise DataError(f"column {column['name']!r}: unknown category {word!r}; known are: {listed}")
+            raise DataError(
+                f"{_cell(column, row)}: unknown category {word!r}, known are: {listed}; "
+                "write one of them, or leave the cell empty"
+            )
     return encoded
+
+
+def _cell(column: Mapping[str, Any], row: int) -> str:
+    """Where it is, in words; rows are counted from 1 below the header."""
+    return f"column {column['name']!r}, row {row + 1}"
 
 
 def _date_parts(column: Mapping[str, Any], words: Words) -> np.ndarray:

@@ -23,10 +23,11 @@ from torch import Tensor
 from fathom.data import cache, memory, store
 from fathom.data.dataset import Card, Dataset
 from fathom.data.idx_images import about
-from fathom.data.options import IMAGE_OPTIONS, boolean, integer, number, text
+from fathom.data.options import IMAGE_OPTIONS, expanded, integer, number, text
 from fathom.data.split import held_out
 from fathom.errors import DataError
 from fathom.records import DataUsed
+from fathom.registry import boolean
 
 OPTIONS = {
     **IMAGE_OPTIONS,
@@ -37,6 +38,10 @@ OPTIONS = {
 }
 TEST_FOLDERS = ("test", "val", "valid", "validation")  # the first one that is there is used
 SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".avif", ".jp2")
+
+
+FORMATS = ("PNG", "JPEG", "MPO", "GIF", "BMP", "DIB", "WEBP", "TIFF", "PPM", "AVIF", "JPEG2000")
+"""Whatever the suffix says, a file is read as one of these. pillow knows more: for EPS, it would run Ghostscript."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ def read(name: str, folder: Path, split: str, options: dict[str, Any]) -> Datase
 
     Raises:
         DataError: there is no folder, too few classes, an empty class, a label without picture, or a picture that
-            can't be decoded (with `skip_bad` it is left out and counted).
+            can't be decoded (with `skip_bad` it is left out and counted, as long as its class keeps others to learn).
     """
     if not folder.is_dir():
         what = "it is a file" if folder.exists() else "there is none"
@@ -69,9 +74,14 @@ def read(name: str, folder: Path, split: str, options: dict[str, Any]) -> Datase
     classes = sorted({picture.label for picture in pictures})
     if len(classes) < 2:
         raise DataError(f"{name}: expected at least two classes, got only {classes[0]!r}; add pictures of another")
-    size, channels = _shape(pictures[0].path, options)
+    size, channels = _shape([picture.path for picture in pictures], options)
     memory.check(name, len(pictures), (channels, *size))
     pixels, good, digest = _decoded(folder, pictures, size, channels, options.get("skip_bad", False))
+    if unseen := sorted(set(classes) - {pictures[i].label for i in good if pictures[i].split != "test"}):
+        raise DataError(
+            f"{folder}: expected a picture of each class to learn from, got none of {unseen[0]!r} that can be decoded; "
+            "mend one, or take the class away"
+        )
     y = torch.tensor([classes.index(pictures[i].label) for i in good])
     chosen = _chosen([pictures[i] for i in good], y, split, options)
     if len(chosen) == 0:
@@ -93,7 +103,7 @@ def read_image(path: str | os.PathLike[str], size: tuple[int, int], channels: in
     """One picture as `(channels, height, width)` float in 0–1, decoded as training decodes it.
 
     Args:
-        path: any format that pillow reads. It is turned as its EXIF says; of an animation the first frame is taken;
+        path: of one of `FORMATS`. It is turned as its EXIF says; of an animation the first frame is taken;
             transparent parts become white; 16-bit greys keep their brightness.
         size: (height, width) in pixels; the picture is scaled to it, whatever its proportions.
         channels: 1 for grey, 3 for red, green, blue.
@@ -164,7 +174,7 @@ def _classes(folder: Path, split: str) -> list[Labelled]:
 
 def _from_csv(folder: Path, labels: str) -> list[Labelled]:
     """The pictures that the label file names: by path below `folder`, with or without the suffix."""
-    file = next((path for path in (Path(labels).expanduser(), folder / labels) if path.is_file()), None)
+    file = next((path for path in (expanded(labels), folder / labels) if path.is_file()), None)
     if file is None:
         raise DataError(f"labels={labels}: expected a CSV of file name and label, but there is no such file; check it")
     try:
@@ -207,16 +217,19 @@ def _chosen(pictures: list[Labelled], y: Tensor, split: str, options: dict[str, 
 # --- pixels ---------------------------------------------------------------------------------------------------------
 
 
-def _shape(first: Path, options: dict[str, Any]) -> tuple[tuple[int, int], int]:
-    """Size and channels: what was asked for, else those of the first picture."""
+def _shape(paths: list[Path], options: dict[str, Any]) -> tuple[tuple[int, int], int]:
+    """Size and channels: what was asked for, else those of the first picture, with `skip_bad` of the first good one."""
     if "size" in options and "channels" in options:
         return options["size"], options["channels"]
-    try:
-        with Image.open(first) as image:
-            size, grey = (image.height, image.width), image.mode in ("1", "L", "I", "F", "I;16", "I;16B", "LA")
-    except Exception as error:
-        raise _bad(first, error) from error
-    return options.get("size", size), options.get("channels", 1 if grey else 3)
+    for path in paths:
+        try:
+            with _opened(path) as image:
+                size, grey = (image.height, image.width), image.mode in ("1", "L", "I", "F", "I;16", "I;16B", "LA")
+            return options.get("size", size), options.get("channels", 1 if grey else 3)
+        except Exception as error:
+            if not options.get("skip_bad"):
+                raise _bad(path, error) from error
+    raise _none_good(paths)
 
 
 def _bad(path: Path, error: Exception) -> DataError:
@@ -226,15 +239,26 @@ def _bad(path: Path, error: Exception) -> DataError:
     )
 
 
+def _none_good(paths: list[Path]) -> DataError:
+    return DataError(
+        f"expected pictures that can be decoded, got none among {len(paths)} (first: {paths[0]}); check them"
+    )
+
+
 def _reason(error: Exception) -> str:
-    return "not a picture that pillow knows" if isinstance(error, Image.UnidentifiedImageError) else str(error)
+    return "in none of the formats that are read" if isinstance(error, Image.UnidentifiedImageError) else str(error)
+
+
+def _opened(path: Path) -> Image.Image:
+    Image.init()  # does something the first time only
+    return Image.open(path, formats=[name for name in FORMATS if name in Image.OPEN])
 
 
 def decode(path: Path, size: tuple[int, int], channels: int) -> np.ndarray:
     """The picture as `(channels, height, width)` of uint8; see `read_image`. ValueError if that can't be done."""
     height, width = size
     try:
-        with Image.open(path) as opened:
+        with _opened(path) as opened:
             largest = max(size)
             opened.draft(
                 "L" if channels == 1 else "RGB", (2 * largest, 2 * largest)
@@ -286,7 +310,7 @@ def _decoded(
         )
     good = [position for position in range(len(pictures)) if position not in bad]
     if not good:
-        raise DataError(f"{folder}: expected pictures that can be decoded, got none among {len(pictures)}; check them")
+        raise _none_good([picture.path for picture in pictures])
     digest = cache.digest_text(facts["sha256"] + repr([pictures[position].label for position in good]))
     return tensors["x"], good, digest
 

@@ -8,11 +8,17 @@ from typing import Any
 
 from fathom.data import cards, options, store
 from fathom.data.dataset import Card, Dataset
+from fathom.data.options import expanded
 from fathom.errors import DataError, InputError
-from fathom.registry import unknown
+from fathom.registry import pairs, unknown
 
 SPLITS = ("train", "test")
-_READERS = {"images": "fathom.data.image_folder", "csv": "fathom.data.csv_table"}  # imported when needed
+_READERS = {  # imported when needed
+    "images": "fathom.data.image_folder",
+    "csv": "fathom.data.csv_table",
+    "text": "fathom.data.text_file",
+    "series": "fathom.data.series_file",
+}
 
 
 @dataclass(frozen=True)
@@ -47,8 +53,8 @@ def load(name: str, split: str = "train", **defaults: Any) -> Dataset:
     spec = parse(name)
     if spec.kind:
         reader = importlib.import_module(_READERS[spec.kind])
-        chosen = options.resolve(f"{spec.kind}:", reader.OPTIONS, spec.options, defaults)
-        dataset: Dataset = reader.read(name, Path(spec.target).expanduser(), split, chosen)
+        chosen = options.resolve(spec.kind, reader.OPTIONS, spec.options, defaults)
+        dataset: Dataset = reader.read(name, expanded(spec.target), split, chosen)
         return dataset
     return _registered(spec, split, defaults)
 
@@ -89,33 +95,41 @@ def parse(name: str) -> Spec:
         target, _, listed = name.partition(",")
         if target not in cards.CARDS:
             raise _unknown_name(target)
-        return Spec("", target, _options(name, listed.split(",") if listed else []))
+        return Spec("", target, pairs(name, listed.split(",") if listed else []))
     if kind not in _READERS:
         raise unknown("kind of data", kind, _READERS, f"there are: {', '.join(cards.KINDS.values())}")
     pieces = rest.split(",")
-    lengths = [count for count in range(len(pieces), 0, -1) if Path(",".join(pieces[:count])).expanduser().exists()]
+    lengths = [count for count in range(len(pieces), 0, -1) if expanded(",".join(pieces[:count])).exists()]
     plain = next((count for count, piece in enumerate(pieces) if count and "=" in piece), len(pieces))
     count = lengths[0] if lengths and rest else plain
     path = ",".join(pieces[:count])
     if not path:
         raise InputError(f"{name}: expected a path after {kind}:, got nothing; write {cards.KINDS[kind]}")
-    return Spec(kind, path, _options(name, pieces[count:]))
+    return Spec(kind, path, pairs(name, pieces[count:]))
 
 
-def _options(name: str, pieces: list[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for piece in pieces:
-        key, equals, value = piece.partition("=")
-        if not equals or not key:
-            raise InputError(f"{name}: expected key=value after the comma, got {piece!r}")
-        if key in found:
-            raise InputError(f"{name}: expected each option once, got {key} twice")
-        found[key] = value
-    return found
+def absolute(name: str) -> str:
+    """`name` with the paths in it made absolute, so that it means the same in every folder; others as they are.
+
+    Raises:
+        UnknownNameError, InputError: as `parse`.
+    """
+    if name == "none":  # a recipe without examples
+        return name
+    spec = parse(name)
+    if not spec.kind:
+        return name
+    target = expanded(spec.target).resolve()
+    options = dict(spec.options)
+    if labels := options.get("labels"):
+        places = (expanded(labels), Path(target, labels))  # where the reader looks for it, in this order
+        found = next((str(place.resolve()) for place in places if place.is_file()), labels)
+        options["labels"] = labels if "," in found else found
+    return ",".join([f"{spec.kind}:{target}", *(f"{key}={value}" for key, value in options.items())])
 
 
 def _unknown_name(target: str) -> InputError:
-    path = Path(target).expanduser()
+    path = expanded(target)
     if target and path.is_dir():
         return InputError(f"unknown dataset {target!r}, but there is a folder of that name; write images:{target}")
     if target and path.is_file():
@@ -146,29 +160,32 @@ def verify(name: str) -> list[store.Found]:
     """Every file of a registered set that is on this machine, its digest computed anew; empty for a generated set.
 
     Raises:
-        DataError: a file is missing or damaged.
+        DataError: a file is missing.
+        ChecksumError: a file is damaged.
     """
-    card = cards.card(name)
-    found = [store.find(card, file, fresh=True) for file in card.files]
-    missing = [file.name for file, entry in zip(card.files, found, strict=True) if entry is None]
-    if missing:
-        raise DataError(
-            f"{name}: expected {len(card.files)} files, {len(missing)} are not on this machine (first: {missing[0]}); "
-            f"run fathom data get {name}, or set FATHOM_DATA"
-        )
-    return [entry for entry in found if entry is not None]
+    return _here(cards.card(name), fresh=True)
 
 
 def path(name: str) -> Path:
-    """The folder that holds a registered set's files.
+    """The folder that holds a registered set's files, which are verified; a digest is remembered until a file changes.
 
     Raises:
-        DataError: they are not on this machine or damaged, or the set is generated and has none.
+        DataError: a file is missing, or the set is generated and has none.
+        ChecksumError: a file is damaged.
     """
     card = cards.card(name)
     if not card.files:
         raise DataError(f"{name}: expected a set made of files, but it is generated when it is loaded")
-    for file in card.files:
-        if (found := store.find(card, file)) is not None:
-            return found.path.parent
-    raise DataError(f"{name}: not on this machine; run fathom data get {name}, or set FATHOM_DATA")
+    return _here(card, fresh=False)[0].path.parent
+
+
+def _here(card: Card, fresh: bool) -> list[store.Found]:
+    """Every file of the set, verified; DataError if one is not on this machine."""
+    found = [store.find(card, file, fresh) for file in card.files]
+    missing = [file.name for file, entry in zip(card.files, found, strict=True) if entry is None]
+    if missing:
+        raise DataError(
+            f"{card.name}: expected {len(card.files)} files, {len(missing)} are not on this machine "
+            f"(first: {missing[0]}); run fathom data get {card.name}, or set FATHOM_DATA"
+        )
+    return [entry for entry in found if entry is not None]

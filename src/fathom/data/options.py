@@ -1,6 +1,8 @@
 """Options of a dataset, `key=value`: what each may be, and one clear line for each that is not."""
 
+import contextlib
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from fathom.errors import InputError
@@ -52,14 +54,6 @@ def choice(*values: Any) -> Converter:
     return convert
 
 
-def boolean(value: Any) -> bool:
-    """`true`, `false` and their usual spellings."""
-    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-    if str(value).lower() not in words:
-        raise ValueError("expected true or false")
-    return words[str(value).lower()]
-
-
 def image_size(value: Any) -> tuple[int, int]:
     """`28`, `28x32` or a pair: (height, width) in pixels."""
     parts = list(value) if isinstance(value, list | tuple) else str(value).lower().split("x")
@@ -77,6 +71,13 @@ def text(value: Any) -> str:
     if not str(value):
         raise ValueError("expected some text")
     return str(value)
+
+
+def expanded(value: str) -> Path:
+    """A path as a shell takes it: `~` is one's home; a name that is nobody's stays as it is."""
+    with contextlib.suppress(RuntimeError):
+        return Path(value).expanduser()
+    return Path(value)
 
 
 ALIASES = {"image_size": "size"}

@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 from fathom.data import cache
 from fathom.data.dataset import Card, RemoteFile
-from fathom.errors import DataError, DownloadError, SaveError
+from fathom.data.options import expanded
+from fathom.errors import ChecksumError, DataError, DownloadError, SaveError
 
 SAMPLES = Path(__file__).parent / "samples"
 CONNECT_SECONDS = 3.0  # short, so that a laptop without a network falls back at once
@@ -62,25 +63,25 @@ def offline() -> bool:
 def user_folders(card: Card) -> list[Path]:
     """The folders of `FATHOM_DATA` that may hold this set, in order."""
     roots = os.environ.get("FATHOM_DATA", "").split(os.pathsep)
-    return [Path(root).expanduser() / card.name for root in roots if root]
+    return [expanded(root) / card.name for root in roots if root]
 
 
 def find(card: Card, file: RemoteFile, fresh: bool = False) -> Found | None:
-    """The file in the first place that has it, verified; None if no place on this machine has it.
+    """The file, or `FILE.gz`, in the first place that has it, verified; None if no place on this machine has it.
 
     Args:
         fresh: compute the digest now, even if it is remembered.
 
     Raises:
-        DataError: the file is there but its bytes are not those of the card.
+        ChecksumError: the file is there but its bytes are not those of the card.
     """
     places = [(folder, "folder") for folder in user_folders(card)] + [(cache.folder() / card.name, "cache")]
     if not file.urls:
         places = [(SAMPLES / card.name.removesuffix("-sample").replace("-", "_"), "sample")]
     for folder, origin in places:
-        path = folder / file.name
-        if path.is_file():
-            return Found(path, origin, _verified(card, file, path, fresh))
+        for path in (folder / file.name, folder / f"{file.name}.gz"):
+            if path.is_file():
+                return Found(path, origin, _verified(card, file, path, fresh))
     return None
 
 
@@ -92,7 +93,7 @@ def _verified(card: Card, file: RemoteFile, path: Path, fresh: bool = False) -> 
     if got not in file.sha256:
         size = path.stat().st_size
         short = f" ({size:,} bytes, should be {file.size:,})" if size < 0.99 * file.size else ""
-        raise DataError(
+        raise ChecksumError(
             f"{path}: expected sha256 {file.sha256[0][:16]}…, got {got[:16]}…{short}; it is damaged: delete it, "
             f"then run fathom data get {card.name}"
         )
@@ -103,7 +104,7 @@ def locate(card: Card) -> list[Found]:
     """All files of the set, found on this machine or downloaded, in the card's order.
 
     Raises:
-        DataError: a file is there but damaged.
+        ChecksumError: a file is there but damaged.
         DownloadError: every mirror gave wrong bytes.
         UnavailableError: a file is nowhere, and no mirror can be reached or may be asked.
     """

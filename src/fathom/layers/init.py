@@ -44,6 +44,8 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generato
 @torch.no_grad()
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
     """From the normal distribution."""
+    if tensor.is_meta:  # nothing to draw; torch's own would import 800 modules first
+        return tensor
     return tensor.normal_(mean, std, generator=generator)
 
 

@@ -72,6 +72,8 @@ POOLING = (
     row("", "MaxPool2d", IMAGES, args=(2,)),
     row("overlapping, padding", "MaxPool2d", IMAGES, args=(3,), stride=2, padding=1),
     row("dilation 2", "MaxPool2d", IMAGES, args=((3, 2),), stride=1, dilation=2),
+    row("rounded up", "MaxPool2d", (2, 3, 12, 8), args=(3,), stride=2, ceil_mode=True),
+    row("rounded up, padding", "MaxPool2d", IMAGES, args=(2,), stride=(2, 3), padding=1, ceil_mode=True),
 )
 
 ACTIVATIONS = (

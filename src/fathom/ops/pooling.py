@@ -32,7 +32,13 @@ def avg_pool2d(
 
 
 def max_pool2d(
-    x: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0, dilation: Size = 1
+    x: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    dilation: Size = 1,
+    *,
+    ceil_mode: bool = False,
 ) -> Tensor:
     """The largest entry of every window; of equal ones the first gets the gradient.
 
@@ -42,13 +48,15 @@ def max_pool2d(
         stride: pixels from one window to the next; the kernel's size if not given.
         padding: minus infinity on every side, at most half the kernel.
         dilation: pixels from one entry of a window to the next.
+        ceil_mode: whether a window may reach over the end, so that the number of windows is rounded up, not down; it
+            must begin before the end.
 
     Returns:
         `(..., out_height, out_width)`.
 
     Twin: `torch.nn.functional.max_pool2d`. Source: Dive into Deep Learning, "Pooling".
     """
-    return _largest(x, 2, kernel_size, stride, padding, dilation)
+    return _largest(x, 2, kernel_size, stride, padding, dilation, ceil_mode)
 
 
 def adaptive_avg_pool2d(x: Tensor, output_size: int | Sequence[int | None] | None) -> Tensor:
@@ -106,13 +114,27 @@ def _sums(x: Tensor, kernel: tuple[int, ...], steps: tuple[int, ...]) -> Tensor:
     return x
 
 
-def _largest(x: Tensor, axes: int, kernel_size: Size, stride: Size | None, padding: Size, dilation: Size) -> Tensor:
+def _largest(
+    x: Tensor, axes: int, kernel_size: Size, stride: Size | None, padding: Size, dilation: Size, ceil_mode: bool
+) -> Tensor:
     kernel, steps, sides = _checked(x, axes, kernel_size, stride, padding)
     spread = per_axis(dilation, axes, "dilation")
-    x = pad(x, sides, sides, value=float("-inf"))
+    behind = sides
+    if ceil_mode:
+        spans = [step * (size - 1) + 1 for size, step in zip(kernel, spread, strict=True)]
+        behind = tuple(map(_rounded_up, x.shape[-axes:], spans, steps, sides))
+    x = pad(x, sides, behind, value=float("-inf"))
     for axis in range(-1, -axes - 1, -1):  # the last axis first, so that ties go to the first entry in reading order
         x = reduce(_larger, taps(x, axis, kernel[axis], steps[axis], spread[axis]))
     return x
+
+
+def _rounded_up(size: int, span: int, stride: int, padding: int) -> int:
+    """The padding behind that gives the last window all its entries, or cuts off nothing that it needs."""
+    count = -(-(size + 2 * padding - span) // stride) + 1
+    if (count - 1) * stride >= size + padding:  # the last one would begin behind the end
+        count -= 1
+    return max(padding, (count - 1) * stride + span - size - padding)
 
 
 def _larger(first: Tensor, second: Tensor) -> Tensor:

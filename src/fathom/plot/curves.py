@@ -13,7 +13,7 @@ from fathom.records import Published, RunFolder
 if TYPE_CHECKING:
     from fathom.train.events import Progress
 
-SPLITS = {"train": COLOURS[0], "test": COLOURS[1], "": COLOURS[2]}
+SPLITS = {"train": COLOURS[0], "test": COLOURS[1], "plain": COLOURS[3], "": COLOURS[2]}
 PANELS = 6  # more would be too small to read
 
 

@@ -24,6 +24,8 @@ class Panel:
         ylim: lowest and highest y shown; None fits the values.
         whole: ticks of x at whole numbers only.
         names: whether the lines are named at their right ends.
+        verticals: names to values of x at which a thin line stands, the name at its top.
+        ticks: names that stand below the x axis, at these values of x, in place of numbers; a line's in its colour.
     """
 
     series: Series
@@ -31,29 +33,37 @@ class Panel:
     title: str = ""
     xlabel: str = ""
     ylabel: str = ""
+    logx: bool = False
     logy: bool = False
     ylim: tuple[float, float] | None = None
     whole: bool = False
     names: bool = True
+    verticals: Mapping[str, float] = field(default_factory=dict)
+    ticks: Mapping[str, float] = field(default_factory=dict)
 
 
-def panels(path: str | os.PathLike[str], charts: Sequence[Panel], *, key: str = "") -> Path:
+def panels(path: str | os.PathLike[str], charts: Sequence[Panel], *, key: str = "", columns: int = 0) -> Path:
     """Charts side by side that share their colours.
 
     Args:
         key: said below the charts (`"dots: measured; lines: theory"`); nothing if empty.
+        columns: charts in a row; 0 puts all into one.
     """
     every = list(dict.fromkeys(name for chart in charts for name in chart.series))
     if not every:
         raise InputError("panels: expected at least one line, got none")
     colours = {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(every)}
-    with figure(path, (0.6 + 4.4 * len(charts), 3.7), 1, len(charts)) as (page, grid):
-        for axes, chart in zip(grid[0], charts, strict=True):
+    columns = columns or len(charts)
+    rows = -(-len(charts) // columns)
+    with figure(path, (0.6 + 4.4 * columns, 0.2 + 3.5 * rows), rows, columns) as (page, grid):
+        for axes in grid.flat[len(charts) :]:
+            axes.set_visible(False)
+        for axes, chart in zip(grid.flat, charts, strict=False):
             _draw(axes, chart, colours)
         if key:
             page.supxlabel(key, fontsize=9, color=FAINT, x=0.01, ha="left")
         page.canvas.draw()  # gives the axes their final height, which decides how close two labels may stand
-        for axes, chart in zip(grid[0], charts, strict=True):
+        for axes, chart in zip(grid.flat, charts, strict=False):
             if chart.names:
                 label_ends(axes, *_ends(axes, chart, colours))
     return Path(path)
@@ -62,10 +72,19 @@ def panels(path: str | os.PathLike[str], charts: Sequence[Panel], *, key: str = 
 def _draw(axes: Any, chart: Panel, colours: Mapping[str, str]) -> None:
     axes.set(title=chart.title, xlabel=chart.xlabel, ylabel=chart.ylabel)
     axes.grid(axis="y")
+    if chart.logx:
+        axes.set_xscale("log")
     if chart.logy:
         axes.set_yscale("log")
     if chart.whole:
         whole_numbers(axes.xaxis)
+    if chart.ticks:
+        axes.set_xticks(list(chart.ticks.values()), list(chart.ticks))
+        axes.set_xticks([], minor=True)
+        for label in axes.get_xticklabels():
+            label.set_color(colours.get(label.get_text(), FAINT))
+            if len("".join(chart.ticks)) > 24:  # side by side they would run into each other
+                label.set(rotation=20, ha="right", rotation_mode="anchor")
     for name, values in chart.series.items():
         x, y = _shown(name, values, chart.logy)
         style = "none" if name in chart.theory else "-"
@@ -75,6 +94,12 @@ def _draw(axes: Any, chart: Panel, colours: Mapping[str, str]) -> None:
         axes.plot(*_shown(name, values, chart.logy), color=colours.get(name, FAINT), linewidth=0.9, zorder=1.5)
     if chart.ylim is not None:
         axes.set_ylim(*chart.ylim)
+    for name, place in chart.verticals.items():
+        axes.axvline(place, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
+        axes.annotate(
+            name, (place, 0.98), xycoords=("data", "axes fraction"), xytext=(3, 0), textcoords="offset points",
+            fontsize=9, va="top", color=INK,
+        )  # fmt: skip
 
 
 def _shown(name: str, values: Any, logy: bool) -> tuple[np.ndarray, np.ndarray]:

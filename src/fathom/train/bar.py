@@ -2,15 +2,27 @@
 
 import sys
 import time
+from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
 from fathom.train.events import Progress
 
 LINES = 40  # that a training leaves behind, about
+BAR = 12  # columns that the bar itself has at least, with the gaps beside it
 
 
-def _numbers(metrics: dict[str, float]) -> str:
-    return "  ".join(f"{name} {value:.4g}" for name, value in metrics.items() if name != "epoch")
+def _numbers(metrics: dict[str, float]) -> list[str]:
+    return [f"{name} {value:.4g}" for name, value in metrics.items() if name != "epoch"]
+
+
+def fitted(parts: Sequence[str], width: int, expendable: Iterable[str]) -> str:
+    """The parts in one line of at most `width` characters; as many of the expendable ones go, in order, as must."""
+    kept = list(parts)
+    for part in expendable:
+        if len("  ".join(kept)) <= width:
+            break
+        kept.remove(part)
+    return "  ".join(kept)[: max(0, width)]
 
 
 def _clock(seconds: float) -> str:
@@ -30,8 +42,13 @@ class Bar:
         self.stream = stream or sys.stderr
         self.interval = interval
         self.live = self.stream.isatty()
+        self._console: Any = None
         self._bar: Any = None
         self._task: Any = None
+        if self.live:
+            from rich.console import Console
+
+            self._console = Console(file=self.stream)
         self._shown = time.monotonic()
         self._start: tuple[float, int, int] | None = None
 
@@ -79,33 +96,33 @@ class Bar:
 
     def _print(self, head: str, progress: Progress) -> None:
         rate, left = self._speed(progress)
-        speed = f"  {rate:,.0f} examples/s" if rate else ""
-        if left:
-            speed += f"  {_clock(left)} left"
-        line = f"{head}  {_numbers(progress.metrics)}{speed}"
-        if self._bar is not None:
-            self._bar.console.print(line, highlight=False, markup=False)
-        else:
-            print(line, file=self.stream, flush=True)
+        speed = [f"{rate:,.0f} examples/s"] if rate else []
+        speed += [f"{_clock(left)} left"] if left else []
+        numbers = _numbers(progress.metrics)
+        parts = [head, *numbers, *speed]
+        if not self.live:
+            print("  ".join(parts), file=self.stream, flush=True)
+            return
+        of_training = [number for number in numbers if number.startswith("train_")]
+        others = [number for number in numbers if number not in of_training]
+        expendable = [*reversed(speed), *reversed(of_training[1:]), *reversed(others[1:])]
+        line = fitted(parts, self._console.width, expendable)
+        self._console.print(line, highlight=False, markup=False)
 
     def _move(self, progress: Progress) -> None:
         if self._bar is None:
-            from rich.console import Console
             from rich.progress import BarColumn, TextColumn
             from rich.progress import Progress as RichProgress
 
             columns = (TextColumn("{task.description}"), BarColumn(None), TextColumn("{task.fields[rest]}"))
-            console = Console(file=self.stream)
-            self._bar = RichProgress(*columns, console=console, auto_refresh=False, transient=True)
+            self._bar = RichProgress(*columns, console=self._console, auto_refresh=False, transient=True)
             self._bar.start()
             self._task = self._bar.add_task("", total=progress.epochs * progress.steps_per_epoch, rest="")
         rate, left = self._speed(progress)
-        epoch = min(progress.epoch + 1, progress.epochs)
+        epoch = f"epoch {min(progress.epoch + 1, progress.epochs)}/{progress.epochs}"
         numbers = _numbers(progress.running.means() if progress.running.weight else {})
-        self._bar.update(
-            self._task,
-            completed=progress.step,
-            description=f"epoch {epoch}/{progress.epochs}",
-            rest=f"{numbers}  {rate:,.0f}/s  {_clock(left)}",
-        )
+        speed = f"{rate:,.0f}/s"
+        expendable = [speed, *reversed(numbers[1:])]
+        rest = fitted([*numbers, speed, _clock(left)], self._console.width - len(epoch) - BAR, expendable)
+        self._bar.update(self._task, completed=progress.step, description=epoch, rest=rest)
         self._bar.refresh()

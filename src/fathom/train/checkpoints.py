@@ -1,6 +1,5 @@
 """A training's whole state in one safetensors file, written whole or not at all."""
 
-import contextlib
 import math
 import os
 import shutil
@@ -168,21 +167,23 @@ class Checkpoints:
 
 def _copy(source: Path, target: Path) -> None:
     """Give the same bytes a second name; a copy where the file system has no links."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
-    with contextlib.suppress(FileNotFoundError):
-        temporary.unlink()
-    try:
-        os.link(source, temporary)
-    except OSError:
-        shutil.copyfile(source, temporary)
-    temporary.replace(target)
+    with replacing(target) as temporary:
+        temporary.unlink(missing_ok=True)
+        try:
+            os.link(source, temporary)
+        except OSError:
+            shutil.copyfile(source, temporary)
 
 
 def load_weights(model: torch.nn.Module, path: Path) -> torch.nn.Module:
-    """Load the checkpoint's model tensors into `model`, which is put in evaluation mode and returned."""
+    """Load the checkpoint's weights into `model`, which is put in evaluation mode and returned.
+
+    They are the average's, if the training kept one and it had begun.
+    """
     tree = load_checkpoint(path)
     try:
-        model.load_state_dict({name: torch.as_tensor(value) for name, value in tree["model"].items()})
+        weights = tree["average"]["model"] if tree.get("average", {}).get("count") else tree["model"]
+        model.load_state_dict({name: torch.as_tensor(value) for name, value in weights.items()})
     except (RuntimeError, KeyError) as error:
         raise RunFolderError(f"{path} does not fit the model: {' '.join(str(error).split())[:300]}") from error
     return model.eval()

@@ -1,16 +1,21 @@
 """The settings that every recipe shares."""
 
 import dataclasses
-import math
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
+
+from torch import nn
 
 from fathom import optim, registry
 from fathom.errors import InputError
 
 MACHINE_FIELDS = ("seed", "device", "threads", "compile", "rung", "data")
 """Fields in which a run may differ from the source and still have the source's settings."""
+
+STEP_FIELDS = ("schedule", "warmup", "clip", "clip_value", "average")
+"""Fields that only the usual step and `experiment` heed: a recipe with a step of its own refuses them by `keep`."""
 
 MOST_THREADS = 1024  # with as many as the system will not start, OpenMP dies without a word
 
@@ -23,10 +28,17 @@ class TrainConfig:
         epochs: times that all training examples are seen.
         batch_size: examples an update.
         lr: learning rate.
-        optimizer: update rule: sgd, momentum (0.9), nesterov (0.9), adam, adamw, rmsprop, adagrad, adadelta.
-        schedule: course of the learning rate over the whole training: constant, linear (to 0), cosine (to 0).
-        warmup: updates in which the learning rate rises linearly from 0.
+        optimizer: update rule: sgd, momentum (0.9), nesterov (0.9), adagrad, rmsprop, adadelta, adam, amsgrad, adamw,
+            yogi, lars, lamb. Options follow as NAME,key=value, as in sgd,momentum=0.5 or adam,betas=0.9/0.98.
+        schedule: course of the learning rate over the whole training: constant; linear, polynomial or cosine (to 0);
+            factor, multi-factor or exponential (drops); inverse or inverse-square-root; cosine-restarts; one-cycle;
+            plateau (drops when the test loss no longer falls). Options follow as NAME,key=value:
+            multi-factor,milestones=0.5/0.75,factor=0.1; places are shares of the training below 1, else updates.
+        warmup: updates in which the learning rate rises linearly from 0; the schedule begins after them.
         clip: greatest global norm of the gradient; 0 does not clip.
+        clip_value: greatest absolute value of each number of the gradient, brought about before clip; 0 does not clip.
+        average: of the weights, which testing, prediction and eval then use: ema (of every update; ema,decay=0.999)
+            or swa (equal shares, once an epoch of the last part; swa,start=0.75); empty for the plain weights.
         accumulate: parts in which a batch goes through the model, to save memory.
         patience: epochs without a new best after which training stops; 0 goes on to the end.
         seed: of initial weights, shuffling and dropout.
@@ -47,6 +59,8 @@ class TrainConfig:
     schedule: str = "constant"
     warmup: int = 0
     clip: float = 0.0
+    clip_value: float = 0.0
+    average: str = ""
     accumulate: int = 1
     patience: int = 0
     seed: int = 0
@@ -64,15 +78,18 @@ class TrainConfig:
         """Check every range; InputError says which field, what was expected and what came."""
         for name in ("epochs", "batch_size", "accumulate"):
             self._check(name, at_least=1)
-        for name in ("warmup", "patience", "limit", "clip"):
+        for name in ("warmup", "patience", "limit", "clip", "clip_value"):
             self._check(name, at_least=0)
+        if self.accumulate > self.batch_size:
+            wanted = f"--accumulate: expected at most {self.batch_size}, the batch size"
+            raise InputError(f"{wanted}, got {self.accumulate}; a part needs an example")
         self._check("threads", at_least=0, at_most=MOST_THREADS)
         self._check("seed", at_least=0, at_most=2**32 - 1)
         self._check("lr", above=0)
-        if self.optimizer not in optim.optimizer_names():
-            raise registry.unknown("optimizer", self.optimizer, optim.optimizer_names())
-        if self.schedule not in optim.schedule_names():
-            raise registry.unknown("schedule", self.schedule, optim.schedule_names())
+        optim.check(self.optimizer, self.lr, "torch" if self.rung == "torch" else "scratch")
+        optim.create_schedule(self.schedule, self.epochs, self.warmup)  # they complain of what does not fit
+        if self.average:
+            optim.create_average(self.average, nn.Identity(), self.epochs, 1)
         for name, words in (("precision", ("fp32", "bf16", "fp16")), ("rung", self.RUNGS)):
             if getattr(self, name) not in words:
                 raise registry.unknown(name, str(getattr(self, name)), words)
@@ -89,7 +106,7 @@ class TrainConfig:
         if at_most is not None:
             wanted.append(f"at most {at_most:.10g}")
         fits = (
-            math.isfinite(value)
+            abs(value) <= sys.float_info.max  # finite, and no whole number that a float can't hold
             and (at_least is None or value >= at_least)
             and (above is None or value > above)
             and (at_most is None or value <= at_most)
@@ -102,7 +119,8 @@ class TrainConfig:
         defaults = {entry.name: entry.default for entry in dataclasses.fields(self)}
         for name in names:
             if getattr(self, name) != defaults[name]:
-                wanted = f"--{name.replace('_', '-')}: expected {defaults[name]}, since {why}"
+                expected = "nothing" if defaults[name] == "" else defaults[name]
+                wanted = f"--{name.replace('_', '-')}: expected {expected}, since {why}"
                 raise InputError(f"{wanted}; got {getattr(self, name)}; leave it out")
 
     def for_reading(self) -> Self:

@@ -1,5 +1,6 @@
 """Rung numpy in the loop: the step and the model of our own engine, behind the faces that rung torch has."""
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -7,26 +8,28 @@ import torch
 from torch import Tensor
 
 from fathom import autograd
+from fathom import optim as rules
 from fathom.autograd import nn, optim
 from fathom.errors import InputError
 from fathom.metrics import Running
 from fathom.optim import Schedule
-from fathom.registry import unknown
+from fathom.train.shared_memory import SharedMemory
 from fathom.train.supervised import Measure
 
-OPTIMIZERS: dict[str, Callable[..., Any]] = {
-    "sgd": optim.SGD,
-    "momentum": lambda parameters, **options: optim.SGD(parameters, momentum=0.9, **options),
-    "nesterov": lambda parameters, **options: optim.SGD(parameters, momentum=0.9, nesterov=True, **options),
-    "adam": optim.Adam,
-}
+OWN = {rules.SGD: optim.SGD, rules.Adam: optim.Adam}
+"""Our rules that the engine has of its own."""
 
 
 def optimizer(name: str, model: Any, lr: float, **options: Any) -> Any:
-    """The engine's optimiser called `name` over the model's parameters."""
-    if name not in OPTIMIZERS:
-        raise unknown("optimizer on rung numpy", name, OPTIMIZERS)
-    return OPTIMIZERS[name](model.parameters(), lr=lr, **options)
+    """The optimiser called `name` over the model's parameters, as of `fathom.optim.create`.
+
+    It is the engine's own where that has all the options asked for, else ours on the same memory.
+    """
+    rule, chosen = rules.resolve(name, lr, rung="scratch", **options)
+    own = OWN.get(rule)
+    if own is not None and chosen.keys() <= inspect.signature(own).parameters.keys():
+        return own(model.parameters(), lr=lr, **chosen)
+    return SharedMemory(model.parameters(), lambda views: rule(views, lr=lr, **chosen))
 
 
 class EngineModel:
@@ -54,7 +57,21 @@ class EngineModel:
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """Names and torch tensors over the same memory."""
         for name, parameter in self.model.named_parameters():
-            yield name, torch.from_numpy(parameter.numpy())
+            yield name, torch.from_numpy(parameter.detach().numpy())
+
+    def parameters(self) -> Iterator[Tensor]:
+        """The tensors of `named_parameters`."""
+        for _, parameter in self.named_parameters():
+            yield parameter
+
+    def buffers(self) -> Iterator[Tensor]:
+        """Torch tensors over the memory of the running statistics."""
+        for buffer in self.model.buffers():
+            yield torch.from_numpy(buffer.detach().numpy())
+
+    def modules(self) -> Iterator[Any]:
+        """The engine's layers."""
+        yield from self.model.modules()
 
     def state_dict(self) -> dict[str, Any]:
         """Arrays by torch's names."""
@@ -75,12 +92,14 @@ class EngineStep:
         optimizer: Any,
         *,
         clip: float = 0.0,
+        clip_value: float = 0.0,
         schedule: Schedule | None = None,
         accumulate: int = 1,
         measures: Mapping[str, Measure] | None = None,
     ) -> None:
         self.model, self.loss, self.optimizer = model, loss, optimizer
-        self.clip, self.schedule, self.accumulate, self.measures = clip, schedule, accumulate, dict(measures or {})
+        self.clip, self.clip_value, self.schedule = clip, clip_value, schedule
+        self.accumulate, self.measures = accumulate, dict(measures or {})
         self.base_lrs = [float(group["lr"]) for group in optimizer.param_groups]
         self.updates = 0
 
@@ -94,6 +113,8 @@ class EngineStep:
             factor = self.schedule(self.updates)
             for group, base in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
                 group["lr"] = base * factor
+        if self.clip_value:
+            nn.clip_grad_value_(self.model.parameters(), self.clip_value)
         if self.clip:
             nn.clip_grad_norm_(self.model.parameters(), self.clip)
         self.optimizer.step()

@@ -1,7 +1,7 @@
 """One supervised experiment from settings to result: what most recipes have in common."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,10 +16,11 @@ from fathom.records import DataUsed, Published, Result, RunFolder
 from fathom.seeding import RandomStates, seed_everything
 from fathom.train import engine
 from fathom.train.checkpoints import Checkpoints, load_weights, restore
+from fathom.train.compiled import compiled
 from fathom.train.config import TrainConfig
 from fathom.train.environment import environment
 from fathom.train.events import Listener, Progress, Stateful
-from fathom.train.listeners import EarlyStopping, JsonLines
+from fathom.train.listeners import EarlyStopping, JsonLines, Observed
 from fathom.train.loop import Step, fit
 from fathom.train.supervised import Measure, evaluate, supervised
 
@@ -58,6 +59,11 @@ class Task:
         decay: weight decay, the λ in `λ/2 ||w||²`.
         inspect: numbers read from the model itself after each epoch (the norm of its weights).
         groups: splits the model's parameters into torch's parameter groups; None puts all into one.
+        wrap: gives what is called in the model's place, anew for each test (`Carried`); it is saved, and hears of
+            epochs. None calls the model itself.
+        batches: gives the training's batches (True) or the test's from the examples and the device; None takes
+            `Batches` of single examples.
+        watchers: amend an epoch's record before it is logged and saved.
     """
 
     build: Callable[[], nn.Module]
@@ -68,6 +74,9 @@ class Task:
     decay: float = 0.0
     inspect: Callable[[nn.Module], Mapping[str, float]] | None = None
     groups: Callable[[nn.Module], list[dict[str, Any]]] | None = None
+    wrap: Callable[[Any], Any] | None = None
+    batches: Callable[[Examples, bool, torch.device], Any] | None = None
+    watchers: Sequence[Listener] = ()
 
 
 def describe(train: Examples) -> dict[str, Any]:
@@ -89,6 +98,9 @@ def experiment(
 ) -> Result:
     """Train `task` on `train`, measure it on `test` after each epoch, and give the result.
 
+    With `config.average`, the test measures are those of the average as soon as there is one, and so are the choice of
+    the best epoch and what is loaded later; those of the plain weights stand beside as `plain_…`.
+
     With a folder, the training is logged and saved there, and goes on from what is found there; without one nothing
     touches the disk.
 
@@ -99,31 +111,61 @@ def experiment(
         batch_transform: applied to each training batch (noise on the inputs, say); draws from torch's generator.
     """
     device = prepare(config)
-    batches = Batches(
-        *train.tensors.values(),
-        batch_size=config.batch_size,
-        shuffle=True,
-        seed=config.seed,
-        device=device,
-        limit=config.limit,
-    )
-    unseen = held_out(test, config, device)
+    if task.batches is not None:
+        batches, unseen = task.batches(train, True, device), task.batches(test, False, device)
+    else:
+        batches = Batches(
+            *train.tensors.values(),
+            batch_size=config.batch_size,
+            shuffle=True,
+            seed=config.seed,
+            device=device,
+            limit=config.limit,
+        )
+        unseen = held_out(test, config, device)
     on_rung = _on_engine if config.rung == "numpy" else _on_torch
-    model, optimizer, step, loss = on_rung(config, task, device, _schedule(config, len(batches)))
+    schedule = _schedule(config, len(batches))
+    model, optimizer, step, loss = on_rung(config, task, device, schedule)
+    average = _average(config, model, len(batches))
     measures = {"loss": loss, **task.measures}
+    state: dict[str, Stateful] = {"model": model, "optimizer": optimizer, "step": step}
+    watchers: list[Listener] = [*task.watchers]
+    if task.wrap is not None:
+        state["carried"] = step.model
+        watchers.append(step.model)
+    if average is not None:
+        state["average"] = average
+    if isinstance(schedule, optim.Plateau):
+        state["schedule"] = schedule
+        watchers.append(Observed(schedule))
+
+    inspect = task.inspect or (lambda model: {})
+
+    def tested(which: Any, prefix: str = "test_") -> dict[str, float]:
+        return evaluate(for_testing(task, which), unseen, measures, prefix=prefix, precision=config.precision)
 
     def measure() -> dict[str, float]:
-        measured = evaluate(model, unseen, measures, precision=config.precision)
-        return {**measured, **(task.inspect(model) if task.inspect else {})}
+        if average is None or average.count == 0:
+            return {**tested(model), **inspect(model)}
+        if average.statistics:
+            optim.update_statistics(average.model, in_order(batches))
+        return {**tested(average.model), **tested(model, "plain_"), **inspect(average.model)}
+
+    def whole_step(batch: tuple[Tensor, ...]) -> Mapping[str, float | Tensor]:
+        values = step(batch_transform(batch) if batch_transform else batch)
+        if average is not None:
+            average.update()
+        return values
 
     return conduct(
         recipe,
         config,
-        (lambda batch: step(batch_transform(batch))) if batch_transform else step,
+        whole_step if average is not None or batch_transform else step,
         batches,
-        {"model": model, "optimizer": optimizer, "step": step},
+        state,
         train,
         evaluate=measure,
+        watchers=watchers,
         monitor=task.monitor,
         maximise=task.maximise,
         published=published,
@@ -140,12 +182,14 @@ def _on_torch(config: TrainConfig, task: Task, device: torch.device, schedule: o
     model = task.build().to(device)
     parameters = task.groups(model) if task.groups else list(model.parameters())
     options = {"weight_decay": task.decay} if task.decay else {}
-    optimizer = optim.create(config.optimizer, parameters, config.lr, **options)
+    optimizer = optim.create(config.optimizer, parameters, config.lr, rung=config.rung, **options)
+    called = compiled(model) if config.compile else model
     step = supervised(
-        torch.compile(model) if config.compile else model,
+        task.wrap(called) if task.wrap else called,
         task.loss,
         optimizer,
         clip=config.clip,
+        clip_value=config.clip_value,
         schedule=schedule,
         precision=config.precision,
         accumulate=config.accumulate,
@@ -161,15 +205,23 @@ def _on_engine(config: TrainConfig, task: Task, device: torch.device, schedule: 
     options = {"weight_decay": task.decay} if task.decay else {}
     optimizer = engine.optimizer(config.optimizer, model, config.lr, **options)
     step = engine.EngineStep(
-        model,
+        task.wrap(model) if task.wrap else model,
         task.loss,
         optimizer,
         clip=config.clip,
+        clip_value=config.clip_value,
         schedule=schedule,
         accumulate=config.accumulate,
         measures=task.measures,
     )
     return engine.EngineModel(model), optimizer, step, engine.on_torch(task.loss)
+
+
+def for_testing(task: Task, model: Any) -> Any:
+    """What is called in the place of `model`, of any rung, when it is measured."""
+    if task.wrap is None:
+        return model
+    return engine.EngineModel(task.wrap(model.model)) if isinstance(model, engine.EngineModel) else task.wrap(model)
 
 
 def held_out(test: Examples, config: TrainConfig, device: torch.device | None = None) -> Batches:
@@ -178,6 +230,11 @@ def held_out(test: Examples, config: TrainConfig, device: torch.device | None = 
     fitting = HELD_OUT_NUMBERS // max(1, test.tensors["x"][0].numel())
     tensors = (tensor[:count] for tensor in test.tensors.values())
     return Batches(*tensors, batch_size=max(config.batch_size, fitting), device=device)
+
+
+def in_order(batches: Batches) -> Iterator[tuple[Tensor, ...]]:
+    """One epoch of the same examples, as they lie, without moving `batches` on."""
+    yield from Batches(*batches.tensors, batch_size=batches.batch_size, limit=len(batches))
 
 
 def prepare(config: TrainConfig) -> torch.device:
@@ -298,6 +355,12 @@ def _schedule(config: TrainConfig, steps_per_epoch: int) -> optim.Schedule | Non
     return optim.create_schedule(config.schedule, config.epochs * steps_per_epoch, config.warmup)
 
 
+def _average(config: TrainConfig, model: Any, steps_per_epoch: int) -> optim.WeightAverage | None:
+    if not config.average:
+        return None
+    return optim.create_average(config.average, model, config.epochs * steps_per_epoch, steps_per_epoch)
+
+
 def final_metrics(progress: Progress, monitor: str, maximise: bool) -> dict[str, float]:
     """The last epoch's record, and the best of the monitored number under `best_`."""
     last = {name: value for name, value in progress.history[-1].items() if name != "epoch"}
@@ -312,12 +375,13 @@ def comparison_notes(config: TrainConfig, used: DataUsed, epochs_done: int | Non
     defaults = type(config)()
     notes = []
     if changes := config.changes():
-        listing = ", ".join(f"{name} {value} (source {getattr(defaults, name)})" for name, value in changes.items())
+        sources = {name: "none" if getattr(defaults, name) == "" else getattr(defaults, name) for name in changes}
+        listing = ", ".join(f"{name} {value} (source {sources[name]})" for name, value in changes.items())
         notes.append(f"other settings: {listing}")
     if used.origin == "sample":
         notes.append(f"sample data: {used.name}, {sum(used.sizes.values()):,} examples")
-    elif used.origin == "generated" and used.name not in config.data:
-        notes.append(f"stand-in data: {used.name}, which is generated")
+    elif used.origin in ("generated", "package") and used.name not in config.data:
+        notes.append(f"stand-in data: {used.name}{', which is generated' * (used.origin == 'generated')}")
     elif config.data != defaults.data:
         notes.append(f"other data: {config.data}")
     if epochs_done is not None and epochs_done < config.epochs:

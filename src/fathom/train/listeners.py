@@ -1,10 +1,11 @@
-"""Small listeners: the log, TensorBoard, early stopping."""
+"""Small listeners: the log, TensorBoard, early stopping, what a plateau observes."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 from fathom.errors import SaveError
+from fathom.optim import Plateau
 from fathom.records import dump_json, write_text
 from fathom.train.events import Progress
 
@@ -42,12 +43,12 @@ class JsonLines:
         if not self.path.is_file():
             return
         kept = []
-        for line in self.path.read_text(encoding="utf-8").splitlines(keepends=True):
+        for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
             try:
-                record = json.loads(line)
-            except ValueError:  # the process was killed while it wrote this line
+                later = json.loads(line)["step"] > step
+            except (ValueError, TypeError, KeyError):  # the process was killed while it wrote this line
                 break
-            if record["step"] > step or not line.endswith("\n"):
+            if later or not line.endswith("\n"):
                 break
             kept.append(line)
         write_text(self.path, "".join(kept))
@@ -93,6 +94,28 @@ class TensorBoard:
 
             self._writer = SummaryWriter(str(self.folder), purge_step=progress.step)
         return self._writer
+
+
+class Observed:
+    """Shows a schedule with a memory the loss of each epoch.
+
+    Args:
+        schedule: what observes it.
+        name: of the loss in an epoch's record.
+    """
+
+    def __init__(self, schedule: Plateau, name: str = "test_loss") -> None:
+        self.schedule, self.name = schedule, name
+
+    def step(self, progress: Progress) -> None:
+        """Steps don't count."""
+
+    def epoch(self, progress: Progress) -> None:
+        """Show it."""
+        self.schedule.observe(progress.history[-1][self.name])
+
+    def end(self, progress: Progress) -> None:
+        """Nothing to do."""
 
 
 class EarlyStopping:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from fathom.errors import DivergedError, Stopped
+from fathom.errors import DivergedError, SaveError, Stopped
 from fathom.train.events import Listener, Progress, Stateful
 
 CHECK_EVERY = 50  # steps between looks at a loss that lives on an accelerator, each of which waits for it
@@ -89,7 +89,8 @@ def fit(
         status = "finished"
     finally:
         progress.status = status
-        _tell_the_end(listeners, progress)
+        with contextlib.suppress(*((SaveError, OSError) if status == "failed" else ())):  # the first error tells more
+            _tell_the_end(listeners, progress)
     return progress
 
 

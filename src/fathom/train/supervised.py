@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fathom.metrics import Running
-from fathom.optim import Schedule
+from fathom.optim import Schedule, clip_grad_norm_, clip_grad_value_
 
 Measure = Callable[[Tensor, Tensor], Tensor]
 """`(outputs, target)` to the batch's mean, a scalar."""
@@ -32,20 +32,22 @@ class Supervised:
         optimizer: torch.optim.Optimizer,
         *,
         clip: float = 0.0,
+        clip_value: float = 0.0,
         schedule: Schedule | None = None,
         precision: str = "fp32",
         accumulate: int = 1,
         measures: Mapping[str, Measure] | None = None,
     ) -> None:
         self.model, self.loss, self.optimizer = model, loss, optimizer
-        self.clip, self.schedule, self.precision, self.accumulate = clip, schedule, precision, accumulate
+        self.clip, self.clip_value, self.schedule = clip, clip_value, schedule
+        self.precision, self.accumulate = precision, accumulate
         self.measures = dict(measures or {})
         self.updates = 0
         self.parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         self.base_lrs = [float(group["lr"]) for group in optimizer.param_groups]
         self.device = self.parameters[0].device
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "fp16")
-        self._plain = clip == 0 and schedule is None and precision == "fp32" and accumulate == 1
+        self._plain = clip == clip_value == 0 and schedule is None and precision == "fp32" and accumulate == 1
 
     def __call__(self, batch: tuple[Tensor, ...]) -> dict[str, float | Tensor]:
         """Update the model from one batch and give its mean loss and measures, taken before the update."""
@@ -86,9 +88,12 @@ class Supervised:
             factor = self.schedule(self.updates)
             for group, base in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
                 group["lr"] = base * factor
-        if self.clip:
+        if self.clip or self.clip_value:
             self.scaler.unscale_(self.optimizer)
-            nn.utils.clip_grad_norm_(self.parameters, self.clip)
+        if self.clip_value:
+            clip_grad_value_(self.parameters, self.clip_value)
+        if self.clip:
+            clip_grad_norm_(self.parameters, self.clip)
         self.scaler.step(self.optimizer)
         self.scaler.update()
 
@@ -109,6 +114,7 @@ def supervised(
     optimizer: torch.optim.Optimizer,
     *,
     clip: float = 0.0,
+    clip_value: float = 0.0,
     schedule: Schedule | None = None,
     precision: str = "fp32",
     accumulate: int = 1,
@@ -121,6 +127,7 @@ def supervised(
         loss: maps `(outputs, target)` to a scalar, the batch's mean.
         optimizer: over the model's parameters.
         clip: the gradient's global norm is brought down to this; 0 leaves it alone.
+        clip_value: each number of the gradient is brought into ± this, before `clip`; 0 leaves it alone.
         schedule: updates done to a factor on each group's learning rate; None leaves the rates alone.
         precision: `fp32`, `bf16`, or `fp16` with a loss scale that adapts itself.
         accumulate: a batch goes through the model in so many parts, with one update from all of them together.
@@ -131,6 +138,7 @@ def supervised(
         loss,
         optimizer,
         clip=clip,
+        clip_value=clip_value,
         schedule=schedule,
         precision=precision,
         accumulate=accumulate,

@@ -14,7 +14,7 @@ from fathom.autograd.nn.activations import (
     Tanh,
 )
 from fathom.autograd.nn.attention import MultiheadAttention, TransformerEncoder, TransformerEncoderLayer
-from fathom.autograd.nn.clipping import clip_grad_norm_
+from fathom.autograd.nn.clipping import clip_grad_norm_, clip_grad_value_
 from fathom.autograd.nn.containers import ModuleDict, ModuleList, Sequential
 from fathom.autograd.nn.criteria import BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, L1Loss, MSELoss
 from fathom.autograd.nn.layers import (
@@ -75,6 +75,7 @@ __all__ = [
     "TransformerEncoder",
     "TransformerEncoderLayer",
     "clip_grad_norm_",
+    "clip_grad_value_",
     "functional",
     "init",
 ]

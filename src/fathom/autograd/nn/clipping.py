@@ -1,4 +1,4 @@
-"""Gradient clipping. Twin: `torch.nn.utils.clip_grad_norm_`."""
+"""Gradient clipping. Twins: `torch.nn.utils.clip_grad_norm_` and `clip_grad_value_`."""
 
 import math
 from collections.abc import Iterable
@@ -21,3 +21,11 @@ def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float) -> float:
         for gradient in gradients:
             gradient.detach().mul_(scale)
     return norm
+
+
+def clip_grad_value_(parameters: Iterable[Tensor], clip_value: float) -> None:
+    """Bring every number of every gradient into `[-clip_value, clip_value]`, in place."""
+    for parameter in parameters:
+        if parameter.grad is not None:
+            array = parameter.grad.array
+            np.clip(array, -clip_value, clip_value, out=array)

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from fathom.autograd.creation import pad
 from fathom.autograd.errors import DtypeError, ShapeError
 from fathom.autograd.operations.windows import Windows
 from fathom.autograd.table import RECORDED
@@ -61,17 +62,39 @@ def conv_transpose2d(
     return y if bias is None else y + bias.reshape(-1, 1, 1)
 
 
-def avg_pool2d(input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> Tensor:
-    """The mean of each window, border included; the stride is the kernel's size unless told."""
+def avg_pool2d(
+    input: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    *,
+    count_include_pad: bool = True,
+) -> Tensor:
+    """The mean of each window, the border included or not; the stride is the kernel's size unless told."""
     kernel, steps = _pooling("avg_pool2d", input, kernel_size, stride, padding)
-    return RECORDED.avg_pool2d(input, kernel=kernel, stride=steps, padding=two(padding))
+    geometry = {"kernel": kernel, "stride": steps, "padding": two(padding)}
+    means = RECORDED.avg_pool2d(input, **geometry)
+    if count_include_pad:
+        return means
+    inside = Tensor.wrap(np.ones((1, 1, *input.shape[2:]), input.dtype))
+    return means / RECORDED.avg_pool2d(inside, **geometry)
 
 
 def max_pool2d(
-    input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0, dilation: Size = 1
+    input: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    dilation: Size = 1,
+    *,
+    ceil_mode: bool = False,
 ) -> Tensor:
-    """The largest of each window; a tie goes to the first."""
+    """The largest of each window; a tie goes to the first. With `ceil_mode` a last window may reach over the end."""
     kernel, steps = _pooling("max_pool2d", input, kernel_size, stride, padding)
+    if ceil_mode:
+        spans = [step * (size - 1) + 1 for size, step in zip(kernel, two(dilation), strict=True)]
+        bottom, right = map(_missing, input.shape[2:], spans, steps, two(padding))
+        input = pad(input, (0, right, 0, bottom), -np.inf) if bottom or right else input
     return RECORDED.max_pool2d(input, kernel=kernel, stride=steps, padding=two(padding), dilation=two(dilation))
 
 
@@ -86,6 +109,14 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Size) -> Tensor:
         for cells, size in zip((rows, columns), input.shape[2:], strict=True)
     )
     return down @ input @ across.T
+
+
+def _missing(size: int, span: int, stride: int, padding: int) -> int:
+    """The pixels behind the border that the last window lacks when their number is rounded up."""
+    count = -(-(size + 2 * padding - span) // stride) + 1
+    if (count - 1) * stride >= size + padding:  # the last one would begin behind the end
+        count -= 1
+    return max(0, (count - 1) * stride + span - size - 2 * padding)
 
 
 def _cells(cells: int, size: int) -> np.ndarray[Any, Any]:

@@ -45,7 +45,7 @@ class Adam(Optimizer):
         square *= beta2
         square += (1 - beta2) * np.square(g)
         bias1, bias2 = 1 - beta1 ** state["step"], 1 - beta2 ** state["step"]
-        denominator = np.sqrt(square)
+        denominator = np.sqrt(square, out=np.empty_like(square))  # an array also where square has no axes
         denominator *= 1 / math.sqrt(bias2)
         denominator += group["eps"]
         np.divide(mean, denominator, out=denominator)
