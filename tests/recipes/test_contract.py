@@ -13,12 +13,13 @@ from PIL import Image
 
 from fathom import data, recipes
 from fathom.data import loading
-from fathom.errors import Stopped
+from fathom.errors import InputError, Stopped
 from fathom.records import Published, Result, RunFolder
 from fathom.train import TrainConfig, load_checkpoint
 
 TINY = {"epochs": 2, "limit": 3, "batch_size": 64, "threads": 1, "device": "cpu"}
 LENET = {"optimizer": "adam", "lr": 0.01, "limit": 6}  # the book's rate needs hundreds of steps before the loss moves
+POINT = {"batch_size": 1, "epochs": 6}  # one point moves over a given function; an epoch is one update
 OTHERWISE = {
     "lenet": LENET,
     "lenet-mnist": LENET,
@@ -32,8 +33,44 @@ OTHERWISE = {
     "symmetry": {"width": 8},
     "layerwise-pretraining": {"hidden_sizes": (16,), "pretrain_epochs": 1, "limit": 6},
     "losses": {"batch_size": 10, "limit": 50},
+    "minibatch-tradeoff": {"sizes": (64, 16, 1), "rates": (0.1, 0.05, 0.005)},
+    "lr-schedules": {"optimizer": "adam", "lr": 0.005, "horizon": 2},
+    "generalisation-by-optimizer": {"examples": 64, "batch_size": 16, "width": 8, "seeds": 2},
+    "large-batches": {"sizes": (1024, 4096), "batch_size": 4096, "width": 8},
+    "learn-kernel": {**POINT, "size": 5},
+    "channels": {**POINT, "size": 5},
+    "pooling-shift": {"channels": 2, "shifts": (2,), "lr": 0.01},
+    "receptive-field": {"channels": 4, "lr": 0.02, "limit": 6},
+    "gradient-descent": POINT,
+    "saddle-points": POINT,
+    "newton": POINT,
+    "preconditioning": POINT,
+    "momentum": POINT,
+    "plateau-reparametrisation": {"batch_size": 1},
+    "convexity": {**POINT, "samples": 20},
+    "vectorisation": {**POINT, "size": 3, "matrix": 8},
+    "risk": {**POINT, "draws": 10},
+    "sgd-decay": {"batch_size": 1, "runs": 5},
+    "adam-failure": {"batch_size": 1, "runs": 3},
+    "sparse-features": {"batch_size": 1, "limit": 10, "features": 11, "runs": 3},
+    "adadelta": {"batch_size": 1},
+    "zipf": {"batch_size": 16},
+    "sequence-sine": {"batch_size": 16, "context": 8, "horizon": 16, "lr": 0.01},
+    "gradient-by-lag": {"hidden_size": 8, "steps": 7, "data": "time-machine,tokens=2000"},
+    "truncated-bptt": {"hidden_size": 8, "steps": 6, "span": 3, "draws": 3, "data": "time-machine,tokens=2000"},
+    "gates": {"hidden_size": 8, "data": "first-symbol,length=8"},
+    "bidirectional-leak": {"hidden_size": 8, "steps": 7, "data": "time-machine,tokens=2000"},
+    "fill-in-the-blank": {"hidden_size": 8, "steps": 7, "data": "time-machine,tokens=2000"},
+    "ngram": {"order": 3, "data": "time-machine,tokens=2000"},
+    "optimizer-race": {"batch_size": 1, "surfaces": ("bowl", "himmelblau"), "rules": ("momentum", "adam", "yogi")},
 }
-GIVEN = {"polynomial": "0.5"}  # to predict from; elsewhere the kind of data decides
+GIVEN = {
+    "polynomial": "0.5",
+    "sgd-decay": "0.5,2",
+    "zipf": "10",
+    "gates": "auvwxyzu",
+    "fill-in-the-blank": "the ti_e",
+}  # to predict from; elsewhere the kind of data decides
 
 every_recipe = pytest.mark.parametrize("name", recipes.names())
 
@@ -68,6 +105,8 @@ def example(name, about, folder):
     """Something to predict from."""
     if name in GIVEN:
         return GIVEN[name]
+    if about["kind"] == "text":
+        return "the time"
     if about["kind"] != "images":
         return ",".join(["0.5"] * about["example_shape"][0])
     Image.new("L", (40, 31), 128).save(folder / "example.png")
@@ -79,7 +118,7 @@ def test_its_literals_are_complete(name):
     summary = recipes.summary(name)
     assert summary["title"].endswith(".")
     assert summary["SECTION"]
-    assert loading.parse(summary["DATA"]).target in data.names()
+    assert summary["DATA"] == "none" or loading.parse(summary["DATA"]).target in data.names()
     figures = [Published(**figure) for figure in summary["PUBLISHED"]]
     assert figures
     assert all(figure.source and figure.split for figure in figures)
@@ -93,7 +132,8 @@ def test_its_config_is_frozen_and_documents_each_field_of_its_own(name):
         config_class().epochs = 3
     shared = {field.name for field in dataclasses.fields(TrainConfig)}
     own = {field.name for field in dataclasses.fields(config_class)} - shared
-    assert {field for field in own if f"{field}: " not in config_class.__doc__} == set()
+    said = " ".join(base.__doc__ or "" for base in config_class.__mro__)
+    assert {field for field in own if f"{field}: " not in said} == set()
     assert config_class().data == recipes.summary(name)["DATA"]
 
 
@@ -125,7 +165,12 @@ def test_twice_with_one_seed_gives_one_result(name, whole):
 @every_recipe
 def test_another_seed_gives_another_result(name, whole):
     _, result = whole
-    assert recipes.load(name).run(tiny(name, seed=1)).history != result.history
+    try:
+        config = tiny(name, seed=1)
+    except InputError as error:  # a recipe that draws nothing says so
+        assert str(error).startswith("--seed: expected 0, since")  # noqa: PT017
+        return
+    assert recipes.load(name).run(config).history != result.history
 
 
 class Terminate:
@@ -198,6 +243,9 @@ def test_it_predicts_from_the_folder_alone(name, whole, tmp_path, monkeypatch):
     assert prediction.input == str(source)[:200]
     if folder.data["classes"]:
         assert prediction.label in folder.data["classes"]
+    elif folder.data["kind"] == "text":
+        assert len(prediction.label) > len(source)
+        assert prediction.label.startswith(source)
     else:
         assert isinstance(prediction.label, float)
     if prediction.probabilities:

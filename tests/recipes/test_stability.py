@@ -144,7 +144,7 @@ def test_the_reference_may_not_overflow():
 
 def test_a_contestant_whose_gradient_is_not_finite_is_left_alone():
     model = nn.Sequential(nn.Linear(2, 2))
-    contest = _contest.Contest(nn.ModuleDict({"only": model}), "only", nn.CrossEntropyLoss(), "sgd", 0.1)
+    contest = _contest.Contest(nn.ModuleDict({"only": model}), "only", nn.CrossEntropyLoss(), _contest.Rule("sgd", 0.1))
     before = model[0].weight.detach().clone()
     values = contest((torch.tensor([[math.inf, 1.0]]), torch.tensor([0])))
     assert values["loss"] == math.inf
@@ -156,8 +156,9 @@ def test_contestants_learn_as_if_alone():
     one, other = nn.Linear(3, 2), nn.Linear(3, 2)
     alone = nn.Linear(3, 2)
     alone.load_state_dict(other.state_dict())
-    contest = _contest.Contest(nn.ModuleDict({"one": one, "other": other}), "one", nn.CrossEntropyLoss(), "adam", 0.1)
-    single = _contest.Contest(nn.ModuleDict({"alone": alone}), "alone", nn.CrossEntropyLoss(), "adam", 0.1)
+    rule = _contest.Rule("adam", 0.1)
+    contest = _contest.Contest(nn.ModuleDict({"one": one, "other": other}), "one", nn.CrossEntropyLoss(), rule)
+    single = _contest.Contest(nn.ModuleDict({"alone": alone}), "alone", nn.CrossEntropyLoss(), rule)
     for seed in range(3):
         batch = drawn(5, 3, seed=seed).float(), torch.tensor([0, 1, 1, 0, 1])
         together, apart = contest(batch), single(batch)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,37 @@ from fathom.recipes._classifier import load_splits
 from fathom.recipes._inputs import encode
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener, TrainConfig, evaluate, load_model
+from fathom.train.config import STEP_FIELDS
 from fathom.train.experiment import conduct, describe, held_out, measured_again, prepare
 from fathom.train.supervised import Measure
 
-UNUSED = ("schedule", "warmup", "clip", "accumulate", "precision", "compile")
+UNUSED = (*STEP_FIELDS, "accumulate", "precision", "compile")
 WHY_UNUSED = "several models learn side by side, each by the plain rule"
 
 Build = Callable[[Any, Mapping[str, Any]], nn.ModuleDict]
 """`(config, about)` to the fresh contestants by name; `about` is what the run folder's `data.json` holds."""
+
+Load = Callable[[Any], tuple[data.Dataset, data.Dataset]]
+"""A config to the training and the test examples."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How a contestant learns.
+
+    Args:
+        optimizer: an update rule's name.
+        lr: its learning rate.
+        schedule: the contestant's updates so far to a factor on the learning rate; None leaves that alone.
+        batch_size: the batch that comes is learnt in parts of so many examples, an update each; 0 takes it whole.
+        clip: greatest norm of its gradient; 0 does not clip.
+    """
+
+    optimizer: str
+    lr: float
+    schedule: optim.Schedule | None = None
+    batch_size: int = 0
+    clip: float = 0.0
 
 
 class Contest:
@@ -35,12 +59,17 @@ class Contest:
         models: the contestants.
         reference: whose loss and accuracy also go by plain `loss` and `accuracy`.
         loss: `(logits, target)` to the batch's mean.
-        optimizer, lr: an update rule's name and its learning rate; each contestant has its own.
+        rules: how each learns, by name, or how all do.
     """
 
-    def __init__(self, models: nn.ModuleDict, reference: str, loss: Measure, optimizer: str, lr: float) -> None:
+    def __init__(self, models: nn.ModuleDict, reference: str, loss: Measure, rules: Rule | Mapping[str, Rule]) -> None:
         self.models, self.reference, self.loss = models, reference, loss
-        self.optimizers = {name: optim.create(optimizer, model.parameters(), lr) for name, model in models.items()}
+        self.rules = dict.fromkeys(models, rules) if isinstance(rules, Rule) else dict(rules)
+        self.optimizers = {
+            name: optim.create(self.rules[name].optimizer, model.parameters(), self.rules[name].lr)
+            for name, model in models.items()
+        }
+        self.updates = dict.fromkeys(models, 0)
 
     def __call__(self, batch: tuple[Tensor, ...]) -> dict[str, float | Tensor]:
         """Update each contestant from `(x, y)`; gives the losses and accuracies before the updates, by name."""
@@ -50,8 +79,24 @@ class Contest:
         return {"loss": values[f"{self.reference}_loss"], "accuracy": values[f"{self.reference}_accuracy"], **values}
 
     def learn(self, name: str, x: Tensor, y: Tensor) -> tuple[float, float]:
+        """Let one contestant learn from the batch; the means of its losses and accuracies before each update."""
+        size = self.rules[name].batch_size or len(x)
+        if size >= len(x):
+            return self.update(name, x, y)
+        running = metrics.Running()
+        for part in zip(x.split(size), y.split(size), strict=True):
+            loss, accuracy = self.update(name, *part)
+            running.update({"loss": loss, "accuracy": accuracy}, len(part[0]))
+        means = running.means()
+        return means["loss"], means["accuracy"]
+
+    def update(self, name: str, x: Tensor, y: Tensor) -> tuple[float, float]:
         """One update of one contestant, if its numbers are finite; its loss and accuracy before it."""
-        model, optimizer = self.models[name], self.optimizers[name]
+        model, optimizer, rule = self.models[name], self.optimizers[name], self.rules[name]
+        if rule.schedule is not None:
+            for group in optimizer.param_groups:
+                group["lr"] = rule.lr * rule.schedule(self.updates[name])
+        self.updates[name] += 1
         optimizer.zero_grad()
         logits = model(x)
         loss = self.loss(logits, y)
@@ -60,17 +105,21 @@ class Contest:
             return math.inf, accuracy
         loss.backward()
         if all(bool(parameter.grad.isfinite().all()) for parameter in model.parameters() if parameter.grad is not None):
+            if rule.clip:
+                optim.clip_grad_norm_(model.parameters(), rule.clip)
             optimizer.step()
         return value, accuracy
 
     def state_dict(self) -> dict[str, Any]:
-        """The states of the update rules."""
-        return {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()}
+        """The states of the update rules, and the updates done."""
+        states = {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()}
+        return {"optimizers": states, "updates": dict(self.updates)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Put back what `state_dict` gave."""
         for name, optimizer in self.optimizers.items():
-            optimizer.load_state_dict(state[name])
+            optimizer.load_state_dict(state["optimizers"][name])
+        self.updates = dict(state["updates"])
 
 
 def compare(models: nn.ModuleDict, reference: str, test: data.Dataset, config: TrainConfig) -> dict[str, float]:
@@ -101,6 +150,7 @@ def run_contest(
     inspect: Callable[[nn.ModuleDict], Mapping[str, float]] | None = None,
     at_start: Callable[[nn.ModuleDict, data.Dataset], Mapping[str, float]] | None = None,
     make_step: Callable[[nn.ModuleDict, Measure, int], Contest] | None = None,
+    load: Load = load_splits,
 ) -> Result:
     """Train all contestants on the same batches and compare them on the test examples after each epoch.
 
@@ -108,8 +158,9 @@ def run_contest(
         inspect: numbers read from the contestants after each epoch.
         at_start: numbers read from them before the first, with the training examples; they stand in every record.
         make_step: `(contestants, loss, batches an epoch)` to a step that does otherwise than `Contest`.
+        load: gives the examples.
     """
-    train, test = load_splits(config)
+    train, test = load(config)
     device = prepare(config)
     models = build(config, describe(train))
     constant = dict(at_start(models, train)) if at_start else {}
@@ -125,7 +176,7 @@ def run_contest(
         limit=config.limit,
     )
     if make_step is None:
-        step = Contest(models, reference, loss, config.optimizer, config.lr)
+        step = Contest(models, reference, loss, Rule(config.optimizer, config.lr))
     else:
         step = make_step(models, loss, len(batches))
     return conduct(
@@ -161,9 +212,10 @@ def measure_contest(
     reference: str,
     published: Sequence[Mapping[str, Any]],
     inspect: Callable[[nn.ModuleDict], Mapping[str, float]] | None = None,
+    load: Load = load_splits,
 ) -> Result:
     """Compare a run's contestants on its test examples again."""
-    _, test = load_splits(config)
+    _, test = load(config)
     models = trained(folder, config, build)
     numbers = {**compare(models, reference, test, config), **(inspect(models) if inspect else {})}
     return measured_again(folder, config, numbers, test.used, published, "the last checkpoint")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from fathom import data
-from fathom.errors import InputError
+from fathom.errors import DataError, InputError
 
 
 def encode(about: Mapping[str, Any], source: str | Path) -> Tensor:
@@ -17,7 +17,7 @@ def encode(about: Mapping[str, Any], source: str | Path) -> Tensor:
 
     Args:
         about: the run folder's `data.json`: what kind of data the run was trained on.
-        source: a picture file, a CSV file with the columns of the training table, or, for generated data, numbers
+        source: a picture file, a CSV file with the columns of the training table, or, for other data, numbers
             with commas between them (`0.3,-1`).
 
     Raises:
@@ -28,8 +28,15 @@ def encode(about: Mapping[str, Any], source: str | Path) -> Tensor:
         height, width = about["image_size"]
         return data.read_image(source, size=(height, width), channels=about["channels"])[None]
     if about["kind"] == "table":
-        return data.encode_rows(about, data.read_rows(source, about))
-    return torch.tensor([numbers(source, math.prod(about["example_shape"]))])
+        rows = data.read_rows(source, about)
+        try:
+            return data.encode_rows(about, rows)
+        except DataError as error:
+            raise DataError(f"{source}: {error}") from None
+    example = torch.tensor([numbers(source, math.prod(about["example_shape"]))])
+    if about["kind"] == "numbers":  # in their own units; the model has learnt from standardised ones
+        return (example - torch.tensor(about["means"])) / torch.tensor(about["stds"])
+    return example
 
 
 def numbers(source: str | Path, count: int) -> list[float]:

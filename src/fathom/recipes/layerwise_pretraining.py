@@ -140,7 +140,7 @@ class Layerwise(contest.Contest):
     def __init__(
         self, models: nn.ModuleDict, loss: Measure, error: Measure, config: Config, steps_per_epoch: int
     ) -> None:
-        super().__init__(models, REFERENCE, loss, config.optimizer, config.lr)
+        super().__init__(models, REFERENCE, loss, contest.Rule(config.optimizer, config.lr))
         model = models["pretrained"]
         assert isinstance(model, Pretrained)
         self.model, self.error, self.corruption = model, error, config.corruption

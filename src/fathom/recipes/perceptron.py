@@ -14,6 +14,7 @@ from fathom.errors import InputError
 from fathom.recipes._inputs import encode
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener, Progress, TrainConfig, load_model
+from fathom.train.config import STEP_FIELDS
 from fathom.train.experiment import conduct, describe, measured_again, prepare
 
 SECTION = "Rosenblatt 1958; d2l-zh 4.1"
@@ -27,7 +28,7 @@ PUBLISHED: list[dict[str, Any]] = [
         "note": "at most (R/γ)², a number that depends on the data: it is the metric novikoff_bound",
     },
 ]
-UNUSED = ("batch_size", "optimizer", "schedule", "warmup", "clip", "accumulate", "patience", "precision", "compile")
+UNUSED = (*STEP_FIELDS, "batch_size", "optimizer", "accumulate", "patience", "precision", "compile")
 
 
 @dataclass(frozen=True, kw_only=True)

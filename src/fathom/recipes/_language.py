@@ -1,0 +1,284 @@
+"""What the recipes of recurrent language models share: train on a text, measure on its end, go on with a prefix."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from fathom import data, decoding, models
+from fathom.data.ngrams import NGramModel
+from fathom.data.tokens import letters_only, tokenise
+from fathom.data.vocabulary import Vocab
+from fathom.data.windows import Windows
+from fathom.errors import InputError
+from fathom.layers import namespace
+from fathom.plot.panels import Panel, panels
+from fathom.records import Prediction, Result, RunFolder
+from fathom.registry import unknown
+from fathom.train import Listener, TrainConfig, evaluate, experiment, load_model
+from fathom.train.experiment import Examples, Task, measured_again
+from fathom.train.sequences import Carried, Perplexity
+
+
+@dataclass(frozen=True, kw_only=True)
+class LanguageConfig(TrainConfig):
+    """The book's settings: 256 units, windows of 35 steps, batches of 32, SGD at 1, clipping at 1, 500 epochs.
+
+    Args:
+        steps: tokens in a window, through which the gradient goes back.
+        hidden_size: units of a layer.
+        num_layers: recurrent layers.
+        embedding_size: features of a token; 0 gives one-hot vectors.
+        dropout: probability between layers.
+        sampling: sequential (the state goes on from batch to batch) or random windows.
+    """
+
+    RUNGS = ("torch", "scratch", "numpy")
+
+    steps: int = 35
+    hidden_size: int = 256
+    num_layers: int = 1
+    embedding_size: int = 0
+    dropout: float = 0.0
+    sampling: Literal["sequential", "random"] = "sequential"
+    epochs: int = 500
+    batch_size: int = 32
+    lr: float = 1.0
+    clip: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check every range."""
+        super().__post_init__()
+        for name in ("steps", "hidden_size", "num_layers"):
+            self._check(name, at_least=1)
+        self._check("embedding_size", at_least=0)
+        if not 0 <= self.dropout < 1:
+            raise InputError(f"--dropout: expected a probability 0 <= p < 1, got {self.dropout}")
+        if self.sampling not in ("sequential", "random"):
+            raise InputError(f"--sampling: expected sequential or random, got {self.sampling!r}")
+        self.keep(["accumulate"], "the parts of a batch would share one state")
+
+
+def build(cell: str, config: Any, about: Mapping[str, Any]) -> nn.Module:
+    """The model of that cell for a text's vocabulary."""
+    return models.on_rung(
+        "recurrent_language_model",
+        config.rung,
+        vocab_size=len(about["vocab"]),
+        cell=cell,
+        hidden_size=config.hidden_size,
+        num_layers=config.num_layers,
+        embedding_size=config.embedding_size,
+        dropout=config.dropout,
+    )
+
+
+def load_texts(name: str, **wishes: Any) -> tuple[data.Dataset, data.Dataset]:
+    """The training text and its held-out end."""
+    train, test = (data.load(name, split, **wishes) for split in ("train", "test"))
+    if train.about.get("kind") != "text":
+        raise InputError(f"{name}: expected a text, got {train.about.get('kind')}; give time-machine or text:FILE")
+    return train, test
+
+
+def load_splits(config: LanguageConfig, **wishes: Any) -> tuple[data.Dataset, data.Dataset]:
+    """`load_texts` of the settings' data."""
+    return load_texts(config.data, **wishes)
+
+
+def windows(config: LanguageConfig, examples: Examples, training: bool, device: torch.device) -> Windows:
+    """The training's windows, or those for measuring, in rows as many as a short text has."""
+    tensors = tuple(examples.tensors.values())
+    if training:
+        return Windows(
+            *tensors,
+            batch_size=config.batch_size,
+            steps=config.steps,
+            sampling=config.sampling,
+            seed=config.seed,
+            device=device,
+            limit=config.limit,
+        )
+    rows = max(1, min(config.batch_size, len(tensors[0]) // config.steps))
+    steps = min(config.steps, len(tensors[0]))
+    return Windows(*tensors, batch_size=rows, steps=steps, sampling="fixed", device=device, limit=config.limit)
+
+
+def task(cell: str, config: LanguageConfig, about: Mapping[str, Any]) -> Task:
+    """Next-token prediction: the mean loss in nats a token, the share of right guesses."""
+    loss = namespace(config.rung).CrossEntropyLoss()
+    return Task(
+        build=lambda: build(cell, config, about),
+        loss=lambda logits, target: loss(logits, target.flatten()),
+        measures={"accuracy": lambda logits, target: (logits.argmax(1) == target.flatten()).float().mean()},
+        wrap=lambda model: Carried(model, carry=config.sampling == "sequential"),
+        batches=lambda examples, training, device: windows(config, examples, training, device),
+        watchers=(Perplexity(),),
+    )
+
+
+def run_language(
+    recipe: str,
+    cell: str,
+    config: LanguageConfig,
+    *,
+    published: Sequence[Mapping[str, Any]],
+    folder: RunFolder | None,
+    listeners: Sequence[Listener],
+    wishes: Mapping[str, Any] | None = None,
+) -> Result:
+    """Train on the text and measure on its end after each epoch; the best epoch has the least loss there."""
+    train, test = load_splits(config, **(wishes or {}))
+    what = task(cell, config, train.about)
+    return experiment(recipe, config, what, train, test, published=published, folder=folder, listeners=listeners)
+
+
+def measure_language(
+    folder: RunFolder,
+    cell: str,
+    config: LanguageConfig,
+    published: Sequence[Mapping[str, Any]],
+    wishes: Mapping[str, Any] | None = None,
+) -> Result:
+    """Measure the best model of a run on the held-out text again, and n-grams of the training text beside it."""
+    config = config.for_reading()
+    train, test = load_splits(config, **(wishes or {}))
+    what = task(cell, config, folder.data)
+    model = load_model(folder, what.build)
+    unseen = windows(config, test, False, torch.device("cpu"))
+    called: Any = Carried(model)
+    measured = evaluate(called, unseen, {"loss": what.loss, **what.measures}, precision=config.precision)
+    measured["test_perplexity"] = math.exp(measured["test_loss"])
+    counted = ", ".join(f"{n}-grams {perplexity:.1f}" for n, perplexity in baselines(train, test).items())
+    note = f"the checkpoint of the best epoch; by counting alone, test perplexity of {counted}"
+    return measured_again(folder, config, measured, test.used, published, note)
+
+
+def baselines(train: data.Dataset, test: data.Dataset) -> dict[int, float]:
+    """Test perplexity of n-grams of the training text, by n."""
+    known, unseen = (split.tensors["x"].numpy() for split in (train, test))
+    lengths = (1, 3, 5) if train.about["unit"] == "char" else (1, 2, 3)
+    return {n: NGramModel(known, n, len(train.about["vocab"])).perplexity(unseen) for n in lengths}
+
+
+def draw_language(folder: RunFolder, config: LanguageConfig, wishes: Mapping[str, Any] | None = None) -> list[Path]:
+    """Perplexity by epoch on the training and the held-out text, with that of n-grams beside it."""
+    if folder.result is None:
+        return []
+    counted = baselines(*load_splits(config, **(wishes or {})))
+    history = folder.result.history
+    epochs = [record["epoch"] for record in history]
+    ends = [epochs[0], epochs[-1]]
+    series: dict[str, Any] = {
+        "training text": (epochs, [record["train_perplexity"] for record in history]),
+        "held-out text": (epochs, [record["test_perplexity"] for record in history]),
+        **{f"{n}-grams, held out": (ends, [perplexity] * 2) for n, perplexity in counted.items()},
+    }
+    chart = Panel(series=series, title="Perplexity", xlabel="epoch", logy=True, whole=True)
+    return [panels(folder.path / "perplexity.png", [chart])]
+
+
+# --- what a trained model says --------------------------------------------------------------------------------------
+
+
+def encode(about: Mapping[str, Any], text: str) -> Tensor:
+    """A prefix in the numbers of a run's vocabulary, `(1, tokens)` of int.
+
+    Raises:
+        InputError: it is empty, or has a token that the run never saw.
+    """
+    prepared = letters_only(text) if about["letters"] else text
+    cut = tokenise(prepared, about["unit"])
+    vocab = Vocab(about["vocab"])
+    strangers = [token for token in cut if token not in vocab]
+    if not cut:
+        raise InputError("prefix: expected at least one token, got none; write how the text begins")
+    if strangers:
+        raise InputError(
+            f"prefix: expected tokens of the run's text, got {strangers[0]!r}; it knows {len(vocab)}, such as "
+            f"{', '.join(map(repr, vocab.tokens[1:6]))}"
+        )
+    return torch.from_numpy(vocab.encode(cut))[None]
+
+
+def decode(about: Mapping[str, Any], numbers: Sequence[int]) -> str:
+    """Numbers as text, characters side by side, words with blanks between."""
+    return ("" if about["unit"] == "char" else " ").join(Vocab(about["vocab"]).decode(numbers))
+
+
+def trained(folder: RunFolder, cell: str, config: LanguageConfig, state: str) -> nn.Module:
+    """The run's model at its best or last checkpoint."""
+    if state not in ("best", "last"):
+        raise unknown("state", state, ("best", "last"))
+    return load_model(folder, lambda: build(cell, config.for_reading(), folder.data), best=state == "best")
+
+
+def next_logits(model: nn.Module) -> decoding.Step:
+    """The model as `decoding` takes it."""
+
+    def step(tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
+        logits, state = model(tokens, state)
+        return logits[:, -1], state
+
+    return step
+
+
+def continue_text(
+    folder: RunFolder,
+    cell: str,
+    config: LanguageConfig,
+    prefix: str,
+    length: int,
+    temperature: float,
+    top_k: int,
+    top_p: float,
+    seed: int,
+    state: str,
+) -> Prediction:
+    """The text after `prefix`, by the run's best model.
+
+    Args:
+        length: tokens to add.
+        temperature: 0 takes the likeliest token each time.
+        top_k, top_p: as `decoding.probabilities` takes them.
+        seed: of the drawing.
+        state: `best` or `last`; a text learnt by heart is recited by the last.
+    """
+    step = next_logits(trained(folder, cell, config, state))
+    return continued(folder.data, step, prefix, length, temperature, top_k, top_p, seed)
+
+
+def continued(
+    about: Mapping[str, Any],
+    step: decoding.Step,
+    prefix: str,
+    length: int,
+    temperature: float,
+    top_k: int,
+    top_p: float,
+    seed: int,
+) -> Prediction:
+    """The text after `prefix` by any model of a text's tokens; arguments as of `continue_text`."""
+    generator = torch.Generator().manual_seed(seed)
+    sampler = decoding.Sampler(temperature, top_k, top_p, generator) if temperature else decoding.greedy
+    added = decoding.generate(step, encode(about, prefix), length, sampler)[0].tolist()
+    glue = "" if about["unit"] == "char" else " "
+    return Prediction(input=prefix, label=prefix + glue + decode(about, added))
+
+
+def score_text(folder: RunFolder, cell: str, config: LanguageConfig, text: str, state: str) -> Prediction:
+    """How probable a text is: ln P of all its tokens but the first, in all and by token."""
+    about, model = folder.data, trained(folder, cell, config, state)
+    tokens = encode(about, text)
+    if tokens.shape[1] < 2:
+        raise InputError(f"{text!r}: expected at least two tokens to score, got one")
+    with torch.inference_mode():
+        logits, _ = model(tokens[:, :-1])
+    total = -float(cross_entropy(logits[0], tokens[0, 1:], reduction="sum"))
+    count = tokens.shape[1] - 1
+    return Prediction(input=text, label=total, extra={"tokens": count, "perplexity": math.exp(-total / count)})

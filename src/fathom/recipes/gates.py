@@ -1,0 +1,169 @@
+"""Why there are gates: an early symbol, a marked one amid noise, a break: RNN, GRU and LSTM by length of sequence."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fathom import data, metrics
+from fathom.data import recall
+from fathom.data.loading import parse
+from fathom.errors import InputError
+from fathom.plot.panels import Panel, panels
+from fathom.recipes import _contest as contest
+from fathom.recipes import _rivals as rivals
+from fathom.records import Prediction, Result, RunFolder
+from fathom.train import Listener
+
+SECTION = "d2l-zh 9.1"
+DATA = "first-symbol"
+PUBLISHED: list[dict[str, Any]] = [
+    {
+        "metric": "test_gru_accuracy",
+        "value": None,
+        "split": "generated sequences",
+        "source": "d2l-zh 9.1.1",
+        "note": "the book names the three needs (an early token, tokens to skip, a break) and measures none",
+    },
+]
+REFERENCE = "gru"
+ORDER = {"gru": "GRU", "lstm": "LSTM", "rnn": "RNN"}
+FACTORS = (0.5, 1, 2, 4)  # lengths that are tried, over the one that was learnt
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(rivals.RivalConfig):
+    """Nets of 32 units, 2,000 sequences of 30 steps; Adam at 0.005, batches of 50.
+
+    `--data` chooses the task: first-symbol, marked-symbol or since-the-break, each with `,length=30`.
+    """
+
+    hidden_size: int = 32
+    epochs: int = 30
+    batch_size: int = 50
+    data: str = DATA
+
+
+def load_splits(config: Config) -> tuple[data.Dataset, data.Dataset]:
+    """The training and the test sequences."""
+    train, test = (data.load(config.data, split) for split in ("train", "test"))
+    if train.about.get("kind") != "symbols":
+        known = ", ".join(card.name for card in recall.CARDS)
+        raise InputError(f"{config.data}: expected sequences of symbols, got {train.about.get('kind')}; give {known}")
+    return train, test
+
+
+def at_length(config: Config, length: int) -> data.Dataset:
+    """Test sequences of the same task, of another length."""
+    spec = parse(config.data)
+    options = {**spec.options, "length": str(length)}
+    return data.load(",".join([spec.target, *(f"{key}={value}" for key, value in options.items())]), "test")
+
+
+def lengths(about: Mapping[str, Any]) -> list[int]:
+    """The lengths that are tried."""
+    return sorted({max(recall.SHORTEST, round(factor * about["length"])) for factor in FACTORS})
+
+
+def build(config: Config, about: Mapping[str, Any]) -> nn.ModuleDict:
+    """A net of each cell, that answers at the last step."""
+    nets = rivals.cells(config, len(about["alphabet"]), len(about["classes"]), answer=-1)
+    return nn.ModuleDict({name: nets[name] for name in ORDER})
+
+
+@torch.no_grad()
+def accuracies(config: Config, nets: nn.ModuleDict, about: Mapping[str, Any]) -> dict[str, float]:
+    """Accuracy of each net at each length."""
+    device, found = rivals.device_of(nets), {}
+    for length in lengths(about):
+        test = at_length(config, length)
+        x, y = (test.tensors[name].to(device) for name in ("x", "y"))
+        for name, net in nets.items():
+            found[f"{name}_accuracy_{length}"] = metrics.accuracy(net(x), y).item()
+    return found
+
+
+def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()) -> Result:
+    """Train the three on the same sequences; `NAME_accuracy_N` is of unseen sequences of N steps."""
+    about = load_splits(config)[0].about
+    return contest.run_contest(
+        "gates",
+        config,
+        build,
+        REFERENCE,
+        published=PUBLISHED,
+        folder=folder,
+        listeners=listeners,
+        inspect=lambda nets: accuracies(config, nets, about),
+        make_step=rivals.step(config),
+        load=load_splits,
+    )
+
+
+def measure(folder: RunFolder) -> Result:
+    """Compare a run's nets on the test sequences again."""
+    config, about = Config(**folder.config), folder.data
+    return contest.measure_contest(
+        folder, config, build, REFERENCE, PUBLISHED, lambda nets: accuracies(config, nets, about), load_splits
+    )
+
+
+def encode(about: Mapping[str, Any], source: str) -> Tensor:
+    """Symbols written side by side as a row of numbers, `(1, length)`."""
+    alphabet = list(about["alphabet"])
+    strangers = [symbol for symbol in source if symbol not in alphabet]
+    if not source or strangers:
+        got = repr(strangers[0]) if strangers else "none"
+        raise InputError(f"symbols: expected some of {''.join(alphabet)} side by side, got {got}; as in auvwxyz")
+    return torch.tensor([[alphabet.index(symbol) for symbol in source]])
+
+
+def predict(folder: RunFolder, source: str) -> Prediction:
+    """What the net with the best test accuracy answers to the symbols `source`; `extra` has all three's answers."""
+    about, config = folder.data, Config(**folder.config)
+    nets, tokens = contest.trained(folder, config, build), encode(folder.data, str(source))
+    with torch.inference_mode():
+        shares = {name: net(tokens).softmax(dim=1)[0] for name, net in nets.items()}
+    best = REFERENCE
+    if folder.result is not None:
+        best = max(ORDER, key=lambda name: folder.result.metrics[f"test_{name}_accuracy"])
+    classes = about["classes"]
+    order = shares[best].argsort(descending=True, stable=True).tolist()
+    ranked = {classes[number]: float(shares[best][number]) for number in order}
+    said = {name: classes[int(share.argmax())] for name, share in shares.items()}
+    return Prediction(input=str(source)[:200], label=said[best], probabilities=ranked, extra={"by": best, **said})
+
+
+def draw(folder: RunFolder) -> list[Path]:
+    """Test accuracy by epoch, and by the length of the sequence."""
+    result = folder.result
+    if result is None:
+        return []
+    about = folder.data
+    tried = lengths(about)
+    by_length = {
+        title: (tried, [result.metrics[f"{name}_accuracy_{length}"] for length in tried])
+        for name, title in ORDER.items()
+    }
+    charts = [
+        Panel(
+            series=contest.by_epoch(result, "test_{}_accuracy", ORDER),
+            title=f"Test accuracy, {about['length']} steps",
+            xlabel="epoch",
+            ylim=(0.0, 1.03),
+            whole=True,
+            names=False,
+        ),
+        Panel(
+            series=by_length,
+            title=f"At other lengths than the {about['length']} learnt",
+            xlabel="steps",
+            ylim=(0.0, 1.03),
+            verticals={"learnt": about["length"]},
+            whole=True,
+        ),
+    ]
+    return [panels(folder.path / "accuracy.png", charts)]

@@ -1,0 +1,174 @@
+"""How far back the gradient reaches: its length by the number of steps, for RNN, GRU and LSTM, before and after."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from fathom import data
+from fathom.plot.panels import Panel, panels
+from fathom.recipes import _contest as contest
+from fathom.recipes import _language as language
+from fathom.recipes import _rivals as rivals
+from fathom.records import Prediction, Result, RunFolder
+from fathom.train import Listener
+
+SECTION = "d2l-zh 8.7, 9.1, 9.2"
+DATA = "time-machine,tokens=10000"
+PUBLISHED: list[dict[str, Any]] = [
+    {
+        "metric": "rnn_reach",
+        "value": None,
+        "split": "windows of the training text",
+        "source": "d2l-zh 8.7, 9.1; Pascanu, Mikolov and Bengio 2013",
+        "note": "both reason that gradients vanish or explode as a power of the lag, and measure none",
+    },
+]
+REFERENCE = "rnn"
+WINDOWS = 64  # over whose examples the lengths are averaged
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(rivals.RivalConfig):
+    """Character models of 64 units on windows of 40 steps.
+
+    Args:
+        steps: tokens in a window, so the longest lag is one less.
+    """
+
+    steps: int = 40
+    epochs: int = 60
+    data: str = DATA
+
+    def __post_init__(self) -> None:
+        """Check every range."""
+        super().__post_init__()
+        self._check("steps", at_least=3)
+
+
+def build(config: Config, about: Mapping[str, Any]) -> nn.ModuleDict:
+    """A net of each cell."""
+    return rivals.cells(config, len(about["vocab"]), len(about["vocab"]))
+
+
+def gradient_norms(net: Any, tokens: Tensor, target: Tensor) -> Tensor:
+    """‖d loss_t / d state_(t-k)‖ for k = 0 to steps - 1, `(steps,)`: the mean over the batch.
+
+    The loss is that of the last step; the state is h, for the LSTM h and c together, which both carry it on.
+
+    Args:
+        net: a `Reader`.
+        tokens: `(batch, steps)` of int.
+        target: `(batch,)` of int, what follows each row.
+    """
+    x, state, states = net.encode(tokens), None, []
+    for place in range(x.shape[1]):
+        _, state = net.tagger(x[:, place : place + 1], state)
+        states.append(state if isinstance(state, tuple) else (state,))
+    last = states[-1][0][-1]  # h itself, not the layer's output, so that lag 0 is counted too
+    loss = cross_entropy(net.tagger.output(last), target, reduction="sum")  # each example's gradient is its own
+    parts = torch.autograd.grad(loss, [part for state in states for part in state], allow_unused=True)
+    lengths = []
+    for place, state in enumerate(states):
+        own = parts[place * len(state) : (place + 1) * len(state)]
+        squares = [part.square().sum(dim=(0, 2)) for part in own if part is not None]
+        lengths.append(torch.stack(squares).sum(dim=0).sqrt().mean())
+    return torch.stack(lengths[::-1])
+
+
+def norms(nets: nn.ModuleDict, train: data.Dataset) -> dict[str, np.ndarray]:
+    """`gradient_norms` of each net on the first windows of the training text, over that at lag 0."""
+    x, y = (train.tensors[name][:WINDOWS].to(rivals.device_of(nets)) for name in ("x", "y"))
+    found = {}
+    for name, net in nets.items():
+        lengths = gradient_norms(net, x, y[:, -1]).cpu().numpy().astype(np.float64)
+        found[name] = lengths / lengths[0]
+    return found
+
+
+def reach(lengths: np.ndarray, share: float = 0.01) -> float:
+    """The first lag at which the gradient is below a hundredth of that at lag 0; all lags if there is none."""
+    below = lengths < share
+    return float(np.argmax(below)) if below.any() else float(len(lengths))
+
+
+def reaches(nets: nn.ModuleDict, train: data.Dataset) -> dict[str, float]:
+    """`reach` of each net."""
+    return {f"{name}_reach": reach(lengths) for name, lengths in norms(nets, train).items()}
+
+
+def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()) -> Result:
+    """Measure, train and measure again; `NAME_reach` is the lag at which a hundredth of the gradient is left."""
+    train, _ = rivals.load_windows(config)
+
+    def at_start(nets: nn.ModuleDict, examples: data.Dataset) -> dict[str, float]:
+        return {f"{name}_at_start": value for name, value in reaches(nets, examples).items()}
+
+    return contest.run_contest(
+        "gradient-by-lag",
+        config,
+        build,
+        REFERENCE,
+        published=PUBLISHED,
+        folder=folder,
+        listeners=listeners,
+        inspect=lambda nets: reaches(nets, train),
+        at_start=at_start,
+        make_step=rivals.step(config),
+        load=rivals.load_windows,
+    )
+
+
+def measure(folder: RunFolder) -> Result:
+    """Compare a run's nets on the held-out text again."""
+    config = Config(**folder.config)
+    train, _ = rivals.load_windows(config)
+    return contest.measure_contest(
+        folder, config, build, REFERENCE, PUBLISHED, lambda nets: reaches(nets, train), rivals.load_windows
+    )
+
+
+def predict(
+    folder: RunFolder,
+    source: str,
+    *,
+    length: int = 50,
+    temperature: float = 0.0,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    seed: int = 0,
+) -> Prediction:
+    """Go on with the text `source`, by the net with the least held-out loss; see `_language.continue_text`."""
+    nets = contest.trained(folder, Config(**folder.config), build)
+    net: Any = nets[rivals.best(folder, nets)]
+    return language.continued(folder.data, rivals.next_logits(net), source, length, temperature, top_k, top_p, seed)
+
+
+def draw(folder: RunFolder) -> list[Path]:
+    """The gradient's length by lag at the start and at the end, and who learned."""
+    config, result = Config(**folder.config), folder.result
+    train, _ = rivals.load_windows(config)
+    contest.prepare(config)
+    stages = {"at the start": build(config, folder.data), "after training": contest.trained(folder, config, build)}
+    lags = np.arange(config.steps)
+    charts = [
+        Panel(
+            series={rivals.CELLS[name]: (lags, lengths) for name, lengths in norms(nets, train).items()},
+            title=f"Gradient {when}",
+            xlabel="steps back",
+            ylabel="length, of that at lag 0",
+            logy=True,
+            ylim=(1e-9, 30.0),
+            whole=True,
+        )
+        for when, nets in stages.items()
+    ]
+    pictures = [panels(folder.path / "gradients.png", charts)]
+    if result is not None:
+        pictures.append(rivals.draw_perplexities(folder.path / "perplexity.png", result, rivals.CELLS))
+    return pictures
