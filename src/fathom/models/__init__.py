@@ -70,6 +70,13 @@ def create(name: str, **kwargs: Any) -> nn.Module:
     return build(**kwargs)
 
 
+def load_published(model: str | nn.Module, path: str | Path, **kwargs: Any) -> Any:
+    """The model with the weights of a published file; arguments and errors as in `published.load_published`."""
+    from fathom.models import published
+
+    return published.load_published(model, path, **kwargs)
+
+
 def on_rung(
     model: str | Callable[..., nn.Module],
     rung: str,

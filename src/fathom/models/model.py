@@ -70,6 +70,16 @@ def concatenate(tensors: Any, dim: int) -> Any:
     return torch.cat(tensors, dim) if isinstance(tensors[0], torch.Tensor) else autograd.cat(tensors, dim)
 
 
+def padded(x: Any, widths: tuple[int, ...]) -> Any:
+    """A tensor of any rung with a border of zeros.
+
+    Args:
+        x: `(..., height, width)`.
+        widths: pixels at the left, right, top and bottom.
+    """
+    return torch.nn.functional.pad(x, widths) if isinstance(x, torch.Tensor) else autograd.pad(x, widths)
+
+
 @functools.cache
 def _bound(written: Any, nn: Any) -> Any:
     names = ("__module__", "__qualname__", "__doc__")

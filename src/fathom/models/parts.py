@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from fathom.errors import InputError
+from fathom.errors import InputError, ShapeError
 from fathom.registry import unknown
 
 ACTIVATIONS = {"relu": "ReLU", "sigmoid": "Sigmoid", "tanh": "Tanh"}
@@ -31,6 +31,21 @@ def image_size(input_size: int | Sequence[int], smallest: int) -> tuple[int, int
             f"got {height}×{width}; enlarge the images"
         )
     return height, width
+
+
+def expect_images(x: Any, in_channels: int, smallest: int) -> None:
+    """ShapeError unless `x` is `(batch, in_channels, height, width)` with at least `smallest` pixels a side."""
+    if len(x.shape) != 4 or x.shape[1] != in_channels or min(x.shape[2:]) < smallest:
+        raise ShapeError(
+            f"x: expected images (batch, {in_channels}, height, width) of at least {smallest} pixels a side, "
+            f"got {tuple(x.shape)}; build the model with other in_channels or resize the images"
+        )
+
+
+def check_choice(kind: str, name: str, known: Sequence[str]) -> None:
+    """UnknownNameError with a suggestion unless `name` is one of those known."""
+    if name not in known:
+        raise unknown(kind, name, known)
 
 
 def activation_layer(name: str, nn: Any) -> Any:
