@@ -322,6 +322,17 @@ def test_a_block_gives_the_same_values_and_gradients_on_three_rungs(name):
         np.testing.assert_allclose(other, gradients[0], rtol=1e-10, atol=1e-10 * np.abs(gradients[0]).max())
 
 
+def test_googlenet_of_the_smallest_images_is_the_same_on_rung_numpy():
+    torch.manual_seed(0)
+    theirs = models.create("googlenet", num_classes=5, input_size=15).double().eval()
+    ours = models.create("googlenet", num_classes=5, input_size=15, nn=fathom.autograd.nn)
+    ours.load_state_dict({key: value.numpy() for key, value in theirs.state_dict().items()})
+    x = np.random.default_rng(0).normal(size=(2, 3, 15, 17))
+    expected = theirs(torch.tensor(x)).detach().numpy()
+    found = ours.double().eval()(fathom.autograd.Tensor(x)).detach().numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12 * np.abs(expected).max())
+
+
 def test_a_truncated_start_has_nothing_beyond_two_deviations_and_scipys_spread():
     from scipy import stats
 

@@ -90,11 +90,13 @@ def max_pool2d(
     ceil_mode: bool = False,
 ) -> Tensor:
     """The largest of each window; a tie goes to the first. With `ceil_mode` a last window may reach over the end."""
-    kernel, steps = _pooling("max_pool2d", input, kernel_size, stride, padding)
     if ceil_mode:
-        spans = [step * (size - 1) + 1 for size, step in zip(kernel, two(dilation), strict=True)]
+        _images("max_pool2d", input)
+        steps = two(kernel_size if stride is None else stride)
+        spans = [step * (size - 1) + 1 for size, step in zip(two(kernel_size), two(dilation), strict=True)]
         bottom, right = map(_missing, input.shape[2:], spans, steps, two(padding))
         input = pad(input, (0, right, 0, bottom), -np.inf) if bottom or right else input
+    kernel, steps = _pooling("max_pool2d", input, kernel_size, stride, padding)
     return RECORDED.max_pool2d(input, kernel=kernel, stride=steps, padding=two(padding), dilation=two(dilation))
 
 
