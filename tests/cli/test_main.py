@@ -139,7 +139,11 @@ def test_each_way_to_end_has_its_exit_code(command, code, line, capsys, monkeypa
     from fathom.cli import listing
 
     monkeypatch.setattr(listing, "main", command)
-    assert main(["list"]) == code
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever the test runner has set
+    try:
+        assert main(["list"]) == code
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert line in capsys.readouterr().err
 
 

@@ -83,6 +83,7 @@ def test_a_rule_on_the_engines_memory_resumes_to_the_same_bits(tmp_path):
     [
         ({"precision": "bf16"}, "--precision: rung numpy computes with NumPy, expected fp32, got bf16"),
         ({"compile": True}, "--compile: rung numpy computes with NumPy"),
+        ({"channels_last": True}, "--channels-last: rung numpy computes with NumPy, expected False, got True"),
         ({"optimizer": "adagrat"}, "unknown optimizer 'adagrat'; did you mean 'adagrad'?"),
     ],
 )

@@ -20,7 +20,7 @@ from fathom.train.config import STEP_FIELDS
 from fathom.train.experiment import conduct, describe, held_out, measured_again, prepare
 from fathom.train.supervised import Measure
 
-UNUSED = (*STEP_FIELDS, "accumulate", "precision", "compile")
+UNUSED = (*STEP_FIELDS, "accumulate", "precision", "compile", "channels_last")
 WHY_UNUSED = "several models learn side by side, each by the plain rule"
 
 Build = Callable[[Any, Mapping[str, Any]], nn.ModuleDict]

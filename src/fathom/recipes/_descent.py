@@ -27,7 +27,7 @@ Function = Callable[[Tensor], Tensor]
 Paths = Mapping[str, np.ndarray]
 """Contenders' names to `(updates + 1, dimensions)` float64, the start first."""
 
-NO_DATA = ("batch_size", "accumulate", "patience", "precision", "compile", "data")
+NO_DATA = ("batch_size", "accumulate", "patience", "precision", "compile", "channels_last", "data")
 PLAIN = ("optimizer", *STEP_FIELDS)
 
 

@@ -44,7 +44,7 @@ RULES = {  # name: title, update rule, learning rate; gradient descent sees all 
     "adam": ("Adam", "adam", 0.001),
 }
 REFERENCE = "sgd_0"
-OWN = ("optimizer", "schedule", "warmup", "clip", "accumulate", "patience", "precision", "compile")
+OWN = ("optimizer", "schedule", "warmup", "clip", "accumulate", "patience", "precision", "compile", "channels_last")
 
 
 @dataclass(frozen=True, kw_only=True)

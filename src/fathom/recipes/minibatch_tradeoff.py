@@ -51,7 +51,7 @@ PUBLISHED: list[dict[str, Any]] = [
 ]
 EARLY_EPOCHS = 2  # where the source stops all but gradient descent
 TIMED_UPDATES = 200
-UNUSED = (*STEP_FIELDS, "accumulate", "patience", "precision", "compile")
+UNUSED = (*STEP_FIELDS, "accumulate", "patience", "precision", "compile", "channels_last")
 WHY_UNUSED = "several models learn side by side, each by the plain rule"
 
 

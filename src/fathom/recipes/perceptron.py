@@ -28,7 +28,7 @@ PUBLISHED: list[dict[str, Any]] = [
         "note": "at most (R/γ)², a number that depends on the data: it is the metric novikoff_bound",
     },
 ]
-UNUSED = (*STEP_FIELDS, "batch_size", "optimizer", "accumulate", "patience", "precision", "compile")
+UNUSED = (*STEP_FIELDS, "batch_size", "optimizer", "accumulate", "patience", "precision", "compile", "channels_last")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from torch import nn
 from fathom import optim, registry
 from fathom.errors import InputError
 
-MACHINE_FIELDS = ("seed", "device", "threads", "compile", "rung", "data")
+MACHINE_FIELDS = ("seed", "device", "threads", "compile", "channels_last", "rung", "data")
 """Fields in which a run may differ from the source and still have the source's settings."""
 
 STEP_FIELDS = ("schedule", "warmup", "clip", "clip_value", "average")
@@ -45,6 +45,7 @@ class TrainConfig:
         device: auto (the best there is), cpu, cuda, cuda:1, xpu or mps.
         precision: of matrix products: fp32, bf16, or fp16 with loss scaling.
         compile: let torch.compile fuse the model.
+        channels_last: lay the channels of a pixel side by side in memory, for models that convolve pictures.
         rung: what the model is built from: torch (torch.nn), scratch (bare tensor operations), or, in some recipes,
             numpy (our own engine).
         data: a dataset's name, or your own as KIND:PATH[,key=value]; see fathom data list.
@@ -67,6 +68,7 @@ class TrainConfig:
     device: str = "auto"
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     compile: bool = False
+    channels_last: bool = False
     rung: Literal["torch", "scratch", "numpy"] = "torch"
     data: str = ""
     limit: int = 0

@@ -152,12 +152,13 @@ def on_torch(loss: Callable[[Any, Any], Any]) -> Measure:
     return measure
 
 
-def check(precision: str, device: str, compile: bool) -> None:
+def check(precision: str, device: str, compile: bool, channels_last: bool) -> None:
     """InputError if something is asked for that NumPy can't do."""
     for flag, value, wanted in (
         ("precision", precision, "fp32"),
         ("device", device, "cpu"),
         ("compile", compile, False),
+        ("channels-last", channels_last, False),
     ):
         if value != wanted:
             raise InputError(f"--{flag}: rung numpy computes with NumPy, expected {wanted}, got {value}; leave it out")

@@ -15,6 +15,7 @@ from fathom.errors import DivergedError, RunFolderError, Stopped
 from fathom.records import DataUsed, Published, Result, RunFolder
 from fathom.seeding import RandomStates, seed_everything
 from fathom.train import engine
+from fathom.train.channels_last import channels_last, follow
 from fathom.train.checkpoints import Checkpoints, load_weights, restore
 from fathom.train.compiled import compiled
 from fathom.train.config import TrainConfig
@@ -180,9 +181,13 @@ Parts = tuple[Any, Any, Any, Measure]
 
 def _on_torch(config: TrainConfig, task: Task, device: torch.device, schedule: optim.Schedule | None) -> Parts:
     model = task.build().to(device)
+    if config.channels_last:
+        channels_last(model)
     parameters = task.groups(model) if task.groups else list(model.parameters())
     options = {"weight_decay": task.decay} if task.decay else {}
     optimizer = optim.create(config.optimizer, parameters, config.lr, rung=config.rung, **options)
+    if config.channels_last:
+        follow(optimizer)
     called = compiled(model) if config.compile else model
     step = supervised(
         task.wrap(called) if task.wrap else called,
@@ -199,7 +204,7 @@ def _on_torch(config: TrainConfig, task: Task, device: torch.device, schedule: o
 
 
 def _on_engine(config: TrainConfig, task: Task, device: torch.device, schedule: optim.Schedule | None) -> Parts:
-    engine.check(config.precision, str(device), config.compile)
+    engine.check(config.precision, str(device), config.compile, config.channels_last)
     autograd.manual_seed(config.seed)
     model = task.build()
     options = {"weight_decay": task.decay} if task.decay else {}
