@@ -1,11 +1,12 @@
 import gzip
+from collections import Counter
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fathom.data.tokens import count, encode, letters_only, read_pieces, tokenise
+from fathom.data.tokens import count, encode, learn, letters_only, read_pieces, tokenise
 from fathom.data.vocabulary import Vocab
 from fathom.errors import DataError, InputError
 
@@ -94,3 +95,22 @@ def test_an_empty_text_has_no_tokens(tmp_path):
     (tmp_path / "empty.txt").touch()
     assert len(encode(read_pieces(tmp_path / "empty.txt"), Vocab([]))) == 0
     assert np.array_equal(encode(["aab"], Vocab(["a"])), [1, 1, 0])
+
+
+@pytest.mark.parametrize("unit", ["char", "word", "space"])
+def test_learning_a_text_in_pieces_is_counting_and_then_encoding_it(unit):
+    pieces = ["the time machine, by ", "the time 时间 trav", "eller 😀 the\n"]
+    vocab, numbers = learn(lambda: pieces, lambda counts: Vocab.of(counts, min_count=2), unit)
+    counts = Counter(token for piece in pieces for token in tokenise(piece, unit))
+    expected = Vocab.of(counts, min_count=2)
+    assert vocab.tokens == expected.tokens
+    assert vocab.counts == counts
+    assert list(vocab.counts) == list(counts)  # in the order of their first occurrence
+    assert numbers.tolist() == encode(pieces, expected, unit).tolist()
+    assert numbers.dtype == encode(pieces, expected, unit).dtype
+
+
+def test_an_empty_text_has_an_empty_vocabulary():
+    for unit in ("char", "word"):
+        vocab, numbers = learn(list, Vocab.of, unit)
+        assert (len(vocab), len(numbers)) == (1, 0)

@@ -58,7 +58,7 @@ OTHERWISE = {
     "sequence-sine": {"batch_size": 16, "context": 8, "horizon": 16, "lr": 0.01},
     "gradient-by-lag": {"hidden_size": 8, "steps": 7, "data": "time-machine,tokens=2000"},
     "truncated-bptt": {"hidden_size": 8, "steps": 6, "span": 3, "draws": 3, "data": "time-machine,tokens=2000"},
-    "gates": {"hidden_size": 8, "data": "first-symbol,length=8"},
+    "gates": {"hidden_size": 8, "data": "first-symbol,length=16"},
     "bidirectional-leak": {"hidden_size": 8, "steps": 7, "data": "time-machine,tokens=2000"},
     "fill-in-the-blank": {"hidden_size": 8, "steps": 7, "data": "time-machine,tokens=2000"},
     "ngram": {"order": 3, "data": "time-machine,tokens=2000"},

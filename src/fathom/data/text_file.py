@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -108,10 +109,10 @@ def _numbers(
     """The texts' numbers by split (all of it as `train` if it is in one piece), and the vocabulary."""
     unit = options.get("unit", "char")
     readers = {split: _reader(found, part, options) for split, part in (parts or {"train": ""}).items()}
-    counts = tokens.count(readers["train"](), unit)
-    vocab = _vocabulary(counts, options) if parts else Vocab.of(counts)  # that of one text's beginning comes later
-    arrays = {split: torch.from_numpy(tokens.encode(pieces(), vocab, unit)) for split, pieces in readers.items()}
-    return arrays, {"vocab": list(vocab.tokens)}
+    wanted = partial(_vocabulary, options=options) if parts else Vocab.of  # that of one text's beginning comes later
+    vocab, numbers = tokens.learn(readers.pop("train"), wanted, unit)
+    arrays = {split: tokens.encode(pieces(), vocab, unit) for split, pieces in readers.items()} | {"train": numbers}
+    return {split: torch.from_numpy(array) for split, array in arrays.items()}, {"vocab": list(vocab.tokens)}
 
 
 def _vocabulary(counts: Mapping[str, int], options: Mapping[str, Any]) -> Vocab:

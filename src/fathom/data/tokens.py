@@ -2,11 +2,12 @@
 
 import codecs
 import gzip
+import itertools
 import re
 import zipfile
 import zlib
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -56,12 +57,41 @@ def count(pieces: Iterable[str], unit: str = "char") -> Counter[str]:
     counts: Counter[str] = Counter()
     for piece in pieces:
         if unit == "char":
-            codes, places, times = np.unique(characters(piece), return_index=True, return_counts=True)
-            order = np.argsort(places)
-            counts.update({chr(code): int(n) for code, n in zip(codes[order], times[order], strict=True)})
+            codes = characters(piece)
+            times = np.bincount(codes)
+            first = np.zeros(len(times), np.int64)
+            first[codes[::-1]] = np.arange(len(codes))[::-1]  # the last that is written is the first that occurs
+            seen = np.flatnonzero(times)
+            counts.update({chr(code): int(times[code]) for code in seen[np.argsort(first[seen])]})
         else:
             counts.update(tokenise(piece, unit))
     return counts
+
+
+def learn(
+    pieces: Callable[[], Iterable[str]], vocabulary: Callable[[Counter[str]], Vocab], unit: str = "char"
+) -> tuple[Vocab, np.ndarray]:
+    """A vocabulary of a text's tokens, and the numbers of all of them, `(tokens,)`.
+
+    Characters are counted and then looked up all at once, in two passes; other tokens are cut once, numbered in the
+    order of their first occurrence, and renumbered.
+
+    Args:
+        pieces: gives the text in pieces, from its beginning each time.
+        vocabulary: from how often each token occurs.
+    """
+    if unit == "char":
+        vocab = vocabulary(count(pieces(), unit))
+        return vocab, encode(pieces(), vocab, unit)
+    places: defaultdict[str, int] = defaultdict(itertools.count().__next__)
+    parts = [np.zeros(0, np.int32)]
+    for piece in pieces():
+        words = tokenise(piece, unit)
+        parts.append(np.fromiter(map(places.__getitem__, words), np.int32, len(words)))
+    numbers = np.concatenate(parts)
+    times = np.bincount(numbers, minlength=len(places)).tolist()
+    vocab = vocabulary(Counter(dict(zip(places, times, strict=True))))
+    return vocab, vocab.encode(places).astype(smallest(len(vocab)))[numbers]
 
 
 def encode(pieces: Iterable[str], vocab: Vocab, unit: str = "char") -> np.ndarray:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fathom.recipes import _language as language
+from fathom.recipes._gates import draw_gates
 from fathom.recipes._language import LanguageConfig
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener
@@ -62,5 +63,6 @@ def score(folder: RunFolder, source: str, *, state: str = "best") -> Prediction:
 
 
 def draw(folder: RunFolder) -> list[Path]:
-    """Perplexity by epoch, with that of n-grams beside it."""
-    return language.draw_language(folder, Config(**folder.config))
+    """Perplexity by epoch, with that of n-grams beside it, and the gates over a sentence."""
+    config = Config(**folder.config)
+    return [*language.draw_language(folder, config), *draw_gates(folder, CELL, config)]

@@ -30,15 +30,15 @@ PUBLISHED: list[dict[str, Any]] = [
     },
 ]
 REFERENCE = "gru"
-ORDER = {"gru": "GRU", "lstm": "LSTM", "rnn": "RNN"}
-FACTORS = (0.5, 1, 2, 4)  # lengths that are tried, over the one that was learnt
+TITLES = {"gru": "GRU", "lstm": "LSTM", "lstm_open": "LSTM, gates open", "rnn": "RNN"}
+FACTORS = (0.5, 1, 2, 4, 8)  # lengths that are tried, over the one that was learnt
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config(rivals.RivalConfig):
-    """Nets of 32 units, 2,000 sequences of 30 steps; Adam at 0.005, batches of 50.
+    """Nets of 32 units, 2,000 sequences of up to 50 steps; Adam at 0.005, batches of 50.
 
-    `--data` chooses the task: first-symbol, marked-symbol or since-the-break, each with `,length=30`.
+    `--data` chooses the task: first-symbol, marked-symbol or since-the-break, each with `,length=50`.
     """
 
     hidden_size: int = 32
@@ -69,9 +69,28 @@ def lengths(about: Mapping[str, Any]) -> list[int]:
 
 
 def build(config: Config, about: Mapping[str, Any]) -> nn.ModuleDict:
-    """A net of each cell, that answers at the last step."""
-    nets = rivals.cells(config, len(about["alphabet"]), len(about["classes"]), answer=-1)
-    return nn.ModuleDict({name: nets[name] for name in ORDER})
+    """A net of each cell, that answers at the last step, and a second LSTM from `open_gates`."""
+    sizes = len(about["alphabet"]), len(about["classes"])
+    nets = rivals.cells(config, *sizes, answer=-1)
+    nets["lstm_open"] = rivals.reader(config, *sizes, answer=-1, cell="lstm")
+    gated: Any = nets["lstm_open"]
+    open_gates(gated.tagger.recurrent, int(about["length"]))
+    return nn.ModuleDict({name: nets[name] for name in TITLES})
+
+
+@torch.no_grad()
+def open_gates(lstm: Any, longest: int) -> None:
+    """Draw the biases of an LSTM's gates, in place, such that its units remember for 1 to `longest` steps.
+
+    The forget gate's are ln u with u uniform from 1 to `longest` - 1, the input gate's the negative of them.
+
+    Source: Tallec and Ollivier 2018, arXiv 1804.11188, section 2.
+    """
+    size = lstm.hidden_size
+    biases = (1 + (longest - 2) * torch.rand(size)).log()
+    for sign, gate in ((-1, 0), (1, 1)):
+        rows = slice(gate * size, (gate + 1) * size)
+        lstm.bias_ih_l0[rows], lstm.bias_hh_l0[rows] = sign * biases, 0.0
 
 
 @torch.no_grad()
@@ -87,7 +106,7 @@ def accuracies(config: Config, nets: nn.ModuleDict, about: Mapping[str, Any]) ->
 
 
 def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()) -> Result:
-    """Train the three on the same sequences; `NAME_accuracy_N` is of unseen sequences of N steps."""
+    """Train the nets on the same sequences; `NAME_accuracy_N` is of unseen sequences of N steps."""
     about = load_splits(config)[0].about
     return contest.run_contest(
         "gates",
@@ -122,14 +141,14 @@ def encode(about: Mapping[str, Any], source: str) -> Tensor:
 
 
 def predict(folder: RunFolder, source: str) -> Prediction:
-    """What the net with the best test accuracy answers to the symbols `source`; `extra` has all three's answers."""
+    """What the net with the best test accuracy answers to the symbols `source`; `extra` has all answers."""
     about, config = folder.data, Config(**folder.config)
     nets, tokens = contest.trained(folder, config, build), encode(folder.data, str(source))
     with torch.inference_mode():
         shares = {name: net(tokens).softmax(dim=1)[0] for name, net in nets.items()}
-    best = REFERENCE
-    if folder.result is not None:
-        best = max(ORDER, key=lambda name: folder.result.metrics[f"test_{name}_accuracy"])
+    best, result = REFERENCE, folder.result
+    if result is not None:
+        best = max(TITLES, key=lambda name: result.metrics[f"test_{name}_accuracy"])
     classes = about["classes"]
     order = shares[best].argsort(descending=True, stable=True).tolist()
     ranked = {classes[number]: float(shares[best][number]) for number in order}
@@ -146,12 +165,12 @@ def draw(folder: RunFolder) -> list[Path]:
     tried = lengths(about)
     by_length = {
         title: (tried, [result.metrics[f"{name}_accuracy_{length}"] for length in tried])
-        for name, title in ORDER.items()
+        for name, title in TITLES.items()
     }
     charts = [
         Panel(
-            series=contest.by_epoch(result, "test_{}_accuracy", ORDER),
-            title=f"Test accuracy, {about['length']} steps",
+            series=contest.by_epoch(result, "test_{}_accuracy", TITLES),
+            title=f"Test accuracy, up to {about['length']} steps",
             xlabel="epoch",
             ylim=(0.0, 1.03),
             whole=True,
@@ -159,11 +178,10 @@ def draw(folder: RunFolder) -> list[Path]:
         ),
         Panel(
             series=by_length,
-            title=f"At other lengths than the {about['length']} learnt",
-            xlabel="steps",
+            title=f"At other lengths than {about['length']}",
+            xlabel="greatest number of steps",
+            logx=True,
             ylim=(0.0, 1.03),
-            verticals={"learnt": about["length"]},
-            whole=True,
         ),
     ]
     return [panels(folder.path / "accuracy.png", charts)]
