@@ -1,14 +1,11 @@
 """What the recipes of recurrent language models share: train on a text, measure on its end, go on with a prefix."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from fathom import data, decoding, models
 from fathom.data.ngrams import NGramModel
@@ -17,11 +14,10 @@ from fathom.data.vocabulary import Vocab
 from fathom.data.windows import Windows
 from fathom.errors import InputError
 from fathom.layers import namespace
-from fathom.plot.panels import Panel, panels
-from fathom.records import Prediction, Result, RunFolder
+from fathom.records import Prediction, RunFolder
 from fathom.registry import unknown
-from fathom.train import Listener, TrainConfig, evaluate, experiment, load_model
-from fathom.train.experiment import Examples, Task, measured_again
+from fathom.train import TrainConfig, load_model
+from fathom.train.experiment import Examples, Task
 from fathom.train.sequences import Carried, Perplexity
 
 
@@ -122,65 +118,11 @@ def task(cell: str, config: LanguageConfig, about: Mapping[str, Any]) -> Task:
     )
 
 
-def run_language(
-    recipe: str,
-    cell: str,
-    config: LanguageConfig,
-    *,
-    published: Sequence[Mapping[str, Any]],
-    folder: RunFolder | None,
-    listeners: Sequence[Listener],
-    wishes: Mapping[str, Any] | None = None,
-) -> Result:
-    """Train on the text and measure on its end after each epoch; the best epoch has the least loss there."""
-    train, test = load_splits(config, **(wishes or {}))
-    what = task(cell, config, train.about)
-    return experiment(recipe, config, what, train, test, published=published, folder=folder, listeners=listeners)
-
-
-def measure_language(
-    folder: RunFolder,
-    cell: str,
-    config: LanguageConfig,
-    published: Sequence[Mapping[str, Any]],
-    wishes: Mapping[str, Any] | None = None,
-) -> Result:
-    """Measure the best model of a run on the held-out text again, and n-grams of the training text beside it."""
-    config = config.for_reading()
-    train, test = load_splits(config, **(wishes or {}))
-    what = task(cell, config, folder.data)
-    model = load_model(folder, what.build)
-    unseen = windows(config, test, False, torch.device("cpu"))
-    called: Any = Carried(model)
-    measured = evaluate(called, unseen, {"loss": what.loss, **what.measures}, precision=config.precision)
-    measured["test_perplexity"] = math.exp(measured["test_loss"])
-    counted = ", ".join(f"{n}-grams {perplexity:.1f}" for n, perplexity in baselines(train, test).items())
-    note = f"the checkpoint of the best epoch; by counting alone, test perplexity of {counted}"
-    return measured_again(folder, config, measured, test.used, published, note)
-
-
 def baselines(train: data.Dataset, test: data.Dataset) -> dict[int, float]:
     """Test perplexity of n-grams of the training text, by n."""
     known, unseen = (split.tensors["x"].numpy() for split in (train, test))
     lengths = (1, 3, 5) if train.about["unit"] == "char" else (1, 2, 3)
     return {n: NGramModel(known, n, len(train.about["vocab"])).perplexity(unseen) for n in lengths}
-
-
-def draw_language(folder: RunFolder, config: LanguageConfig, wishes: Mapping[str, Any] | None = None) -> list[Path]:
-    """Perplexity by epoch on the training and the held-out text, with that of n-grams beside it."""
-    if folder.result is None:
-        return []
-    counted = baselines(*load_splits(config, **(wishes or {})))
-    history = folder.result.history
-    epochs = [record["epoch"] for record in history]
-    ends = [epochs[0], epochs[-1]]
-    series: dict[str, Any] = {
-        "training text": (epochs, [record["train_perplexity"] for record in history]),
-        "held-out text": (epochs, [record["test_perplexity"] for record in history]),
-        **{f"{n}-grams, held out": (ends, [perplexity] * 2) for n, perplexity in counted.items()},
-    }
-    chart = Panel(series=series, title="Perplexity", xlabel="epoch", logy=True, whole=True)
-    return [panels(folder.path / "perplexity.png", [chart])]
 
 
 # --- what a trained model says --------------------------------------------------------------------------------------
@@ -228,31 +170,6 @@ def next_logits(model: nn.Module) -> decoding.Step:
     return step
 
 
-def continue_text(
-    folder: RunFolder,
-    cell: str,
-    config: LanguageConfig,
-    prefix: str,
-    length: int,
-    temperature: float,
-    top_k: int,
-    top_p: float,
-    seed: int,
-    state: str,
-) -> Prediction:
-    """The text after `prefix`, by the run's best model.
-
-    Args:
-        length: tokens to add.
-        temperature: 0 takes the likeliest token each time.
-        top_k, top_p: as `decoding.probabilities` takes them.
-        seed: of the drawing.
-        state: `best` or `last`; a text learnt by heart is recited by the last.
-    """
-    step = next_logits(trained(folder, cell, config, state))
-    return continued(folder.data, step, prefix, length, temperature, top_k, top_p, seed)
-
-
 def continued(
     about: Mapping[str, Any],
     step: decoding.Step,
@@ -263,22 +180,17 @@ def continued(
     top_p: float,
     seed: int,
 ) -> Prediction:
-    """The text after `prefix` by any model of a text's tokens; arguments as of `continue_text`."""
+    """The text after `prefix` by any model of a text's tokens.
+
+    Args:
+        about: of the run's text.
+        length: tokens to add.
+        temperature: 0 takes the likeliest token each time.
+        top_k, top_p: as `decoding.probabilities` takes them.
+        seed: of the drawing.
+    """
     generator = torch.Generator().manual_seed(seed)
     sampler = decoding.Sampler(temperature, top_k, top_p, generator) if temperature else decoding.greedy
     added = decoding.generate(step, encode(about, prefix), length, sampler)[0].tolist()
     glue = "" if about["unit"] == "char" else " "
     return Prediction(input=prefix, label=prefix + glue + decode(about, added))
-
-
-def score_text(folder: RunFolder, cell: str, config: LanguageConfig, text: str, state: str) -> Prediction:
-    """How probable a text is: ln P of all its tokens but the first, in all and by token."""
-    about, model = folder.data, trained(folder, cell, config, state)
-    tokens = encode(about, text)
-    if tokens.shape[1] < 2:
-        raise InputError(f"{text!r}: expected at least two tokens to score, got one")
-    with torch.inference_mode():
-        logits, _ = model(tokens[:, :-1])
-    total = -float(cross_entropy(logits[0], tokens[0, 1:], reduction="sum"))
-    count = tokens.shape[1] - 1
-    return Prediction(input=text, label=total, extra={"tokens": count, "perplexity": math.exp(-total / count)})

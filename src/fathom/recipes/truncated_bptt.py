@@ -229,7 +229,7 @@ def predict(
     top_p: float = 1.0,
     seed: int = 0,
 ) -> Prediction:
-    """Go on with the text `source`, by the net with the least held-out loss; see `_language.continue_text`."""
+    """Go on with the text `source`, by the net with the least held-out loss; see `_language.continued`."""
     nets = contest.trained(folder, Config(**folder.config), build)
     net: Any = nets[rivals.best(folder, nets)]
     return language.continued(folder.data, rivals.next_logits(net), source, length, temperature, top_k, top_p, seed)
