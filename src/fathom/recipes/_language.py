@@ -61,10 +61,11 @@ class LanguageConfig(TrainConfig):
 
 
 def build(cell: str, config: Any, about: Mapping[str, Any]) -> nn.Module:
-    """The model of that cell for a text's vocabulary."""
+    """The model of that cell for a text's vocabulary; one with embeddings starts with all weights within 0.1 of 0."""
     return models.on_rung(
         "recurrent_language_model",
         config.rung,
+        initialise=_uniform if config.embedding_size else None,
         vocab_size=len(about["vocab"]),
         cell=cell,
         hidden_size=config.hidden_size,
@@ -72,6 +73,12 @@ def build(cell: str, config: Any, about: Mapping[str, Any]) -> nn.Module:
         embedding_size=config.embedding_size,
         dropout=config.dropout,
     )
+
+
+def _uniform(model: nn.Module) -> None:
+    """Zaremba, Sutskever and Vinyals 2014, section 4.1; torch's embeddings are ten times as large."""
+    for parameter in model.parameters():
+        nn.init.uniform_(parameter, -0.1, 0.1)
 
 
 def load_texts(name: str, **wishes: Any) -> tuple[data.Dataset, data.Dataset]:
