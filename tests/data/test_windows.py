@@ -16,7 +16,7 @@ def windows(length=100, **options):
 
 @settings(deadline=None, max_examples=60)
 @given(
-    st.integers(20, 200),
+    st.integers(30, 200),
     st.integers(1, 5),
     st.integers(1, 4),
     st.sampled_from(["random", "sequential", "fixed"]),
