@@ -112,18 +112,7 @@ def experiment(
         batch_transform: applied to each training batch (noise on the inputs, say); draws from torch's generator.
     """
     device = prepare(config)
-    if task.batches is not None:
-        batches, unseen = task.batches(train, True, device), task.batches(test, False, device)
-    else:
-        batches = Batches(
-            *train.tensors.values(),
-            batch_size=config.batch_size,
-            shuffle=True,
-            seed=config.seed,
-            device=device,
-            limit=config.limit,
-        )
-        unseen = held_out(test, config, device)
+    batches, unseen = _batches(task, train, test, config, device)
     on_rung = _on_engine if config.rung == "numpy" else _on_torch
     schedule = _schedule(config, len(batches))
     model, optimizer, step, loss = on_rung(config, task, device, schedule)
@@ -173,6 +162,21 @@ def experiment(
         folder=folder,
         listeners=listeners,
     )
+
+
+def _batches(task: Task, train: Examples, test: Examples, config: TrainConfig, device: torch.device) -> tuple[Any, Any]:
+    """What is trained on, and what is measured on."""
+    if task.batches is not None:
+        return task.batches(train, True, device), task.batches(test, False, device)
+    batches = Batches(
+        *train.tensors.values(),
+        batch_size=config.batch_size,
+        shuffle=True,
+        seed=config.seed,
+        device=device,
+        limit=config.limit,
+    )
+    return batches, held_out(test, config, device)
 
 
 Parts = tuple[Any, Any, Any, Measure]
