@@ -13,6 +13,7 @@ from typing import IO
 
 import numpy as np
 
+from fathom.data import words
 from fathom.data.vocabulary import Vocab, smallest
 from fathom.errors import DataError, InputError
 
@@ -42,6 +43,13 @@ def tokenise(text: str, unit: str = "char") -> list[str]:
     raise InputError(f"unit: expected one of {', '.join(UNITS)}, got {unit!r}")
 
 
+def numbered(text: str, unit: str) -> tuple[list[str], np.ndarray]:
+    """The different tokens of a text in the order of first occurrence, and the place among them of each in the text."""
+    if unit == "space":
+        return words.numbered(text)
+    return words.one_by_one(tokenise(text, unit))
+
+
 def letters_only(text: str) -> str:
     """Lower-case letters a to z, everything else in between as one blank, as the book prepares The Time Machine."""
     return re.sub("[^a-z]+", " ", text.lower())
@@ -64,7 +72,9 @@ def count(pieces: Iterable[str], unit: str = "char") -> Counter[str]:
             seen = np.flatnonzero(times)
             counts.update({chr(code): int(times[code]) for code in seen[np.argsort(first[seen])]})
         else:
-            counts.update(tokenise(piece, unit))
+            different, numbers = numbered(piece, unit)
+            times = np.bincount(numbers, minlength=len(different)).tolist()
+            counts.update(dict(zip(different, times, strict=True)))
     return counts
 
 
@@ -86,8 +96,8 @@ def learn(
     places: defaultdict[str, int] = defaultdict(itertools.count().__next__)
     parts = [np.zeros(0, np.int32)]
     for piece in pieces():
-        words = tokenise(piece, unit)
-        parts.append(np.fromiter(map(places.__getitem__, words), np.int32, len(words)))
+        different, found = numbered(piece, unit)
+        parts.append(np.fromiter(map(places.__getitem__, different), np.int32, len(different))[found])
     numbers = np.concatenate(parts)
     times = np.bincount(numbers, minlength=len(places)).tolist()
     vocab = vocabulary(Counter(dict(zip(places, times, strict=True))))
@@ -97,10 +107,13 @@ def learn(
 def encode(pieces: Iterable[str], vocab: Vocab, unit: str = "char") -> np.ndarray:
     """The numbers of all tokens of a text in pieces, `(tokens,)`, of the smallest type that holds them."""
     kind = smallest(len(vocab))
-    parts = [
-        vocab.encode_characters(piece) if unit == "char" else vocab.encode(tokenise(piece, unit)).astype(kind)
-        for piece in pieces
-    ]
+    parts = []
+    for piece in pieces:
+        if unit == "char":
+            parts.append(vocab.encode_characters(piece))
+        else:
+            different, numbers = numbered(piece, unit)
+            parts.append(vocab.encode(different).astype(kind)[numbers])
     return np.concatenate(parts) if parts else np.zeros(0, kind)
 
 
