@@ -3,7 +3,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fathom.data import Batches
+from fathom.data import Batches, pixels
+from fathom.data import batches as module
 from fathom.errors import InputError, ShapeError
 
 SIZES = st.fixed_dictionaries(
@@ -89,9 +90,41 @@ def test_without_shuffle_batches_are_views():
     assert first.data_ptr() == x.data_ptr()
 
 
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_pictures_kept_as_bytes_come_out_between_0_and_1(shuffle):
+    x = torch.arange(7 * 3 * 5 * 2).remainder(256).to(torch.uint8).view(7, 3, 5, 2)
+    numbers, letters = torch.arange(7), torch.arange(7, dtype=torch.uint8)
+    for pictures, chosen, same in Batches(x, numbers, letters, batch_size=3, shuffle=shuffle):
+        assert torch.equal(pictures, x[chosen].float() / 255)
+        assert torch.equal(same, letters[chosen])  # bytes that are no pictures stay
+
+
+def test_pixels_leave_floats_alone():
+    x = torch.rand(2, 1, 3, 5)
+    assert pixels(x) is x
+    assert torch.equal(pixels(torch.tensor([0, 51, 255], dtype=torch.uint8)), torch.tensor([0, 0.2, 1]))
+
+
 def test_tensors_go_to_the_device():
     (x,) = next(iter(Batches(torch.zeros(4), batch_size=2, shuffle=True, device="cpu")))
     assert x.device.type == "cpu"
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_what_a_gpu_has_no_room_for_goes_there_batch_by_batch(monkeypatch, shuffle):
+    monkeypatch.setattr("fathom.data.batches.placed", lambda tensor, device: tensor)  # as if there were no room
+    x, y = torch.zeros(7, 3, 2, 5, dtype=torch.uint8), torch.arange(7)
+    batches = Batches(x, y, batch_size=3, shuffle=shuffle, device="meta")
+    assert batches.tensors[0] is x
+    shapes = [(pictures.device.type, pictures.dtype, len(labels)) for pictures, labels in batches]
+    assert shapes == [("meta", torch.float32, 3), ("meta", torch.float32, 3), ("meta", torch.float32, 1)]
+
+
+def test_half_of_a_gpus_free_memory_is_the_most_that_is_kept_there(monkeypatch):
+    monkeypatch.setattr(module, "_free", lambda device: 100)
+    large = torch.zeros(51, dtype=torch.uint8)
+    assert module.placed(large, "cuda") is large
+    assert module.placed(large, "meta").device.type == "meta"
 
 
 @pytest.mark.parametrize(

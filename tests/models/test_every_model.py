@@ -17,6 +17,7 @@ SMALL = {  # what makes a model small, the shape of three examples, and the shap
     "densenet121": ({"in_channels": 2, "num_classes": 5, "input_size": 33}, (3, 2, 33, 37), (3, 5)),
     "efficientnet_lite0": ({"in_channels": 2, "num_classes": 5, "input_size": 33}, (3, 2, 33, 37), (3, 5)),
     "googlenet": ({"in_channels": 2, "num_classes": 5, "input_size": 33}, (3, 2, 33, 37), (3, 5)),
+    "highway20_cifar": ({"in_channels": 2, "num_classes": 5, "input_size": 11}, (3, 2, 11, 13), (3, 5)),
     "inception_resnet_v2": (
         {"in_channels": 2, "num_classes": 5, "input_size": 75, "depths": (1, 1, 2)},
         (3, 2, 75, 79),
@@ -70,7 +71,7 @@ DEEPER = {  # of the same blocks, so that as small a table does; walked by `make
 LIKE = {deep: name for name, deeper in DEEPER.items() for deep in deeper}
 SMALL.update({deep: SMALL[name] for deep, name in LIKE.items()})
 # many batch norms over few pixels magnify rounding
-ILL_CONDITIONED = ("densenet", "efficientnet", "googlenet", "inception", "plain", "resnet", "resnext")
+ILL_CONDITIONED = ("densenet", "efficientnet", "googlenet", "highway", "inception", "plain", "resnet", "resnext")
 LARGE = ("inception_v3",)  # and not made of a few blocks that one could leave out
 
 

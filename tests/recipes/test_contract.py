@@ -19,6 +19,8 @@ from fathom.train import TrainConfig, load_checkpoint
 
 TINY = {"epochs": 2, "limit": 3, "batch_size": 64, "threads": 1, "device": "cpu"}
 LENET = {"optimizer": "adam", "lr": 0.01, "limit": 6}  # the book's rate needs hundreds of steps before the loss moves
+SHAPES = {"data": "drawn-shapes,size=16", "batch_size": 8, "examples": 24, "test_examples": 16, "schedule": "constant"}
+ZOO = {"batch_size": 8, "optimizer": "adam"}
 POINT = {"batch_size": 1, "epochs": 6}  # one point moves over a given function; an epoch is one update
 OTHERWISE = {
     "lenet": LENET,
@@ -62,6 +64,85 @@ OTHERWISE = {
     "bidirectional-leak": {"hidden_size": 8, "steps": 7, "data": "time-machine,tokens=2000"},
     "fill-in-the-blank": {"hidden_size": 8, "steps": 7, "data": "time-machine,tokens=2000"},
     "ngram": {"order": 3, "data": "time-machine,tokens=2000"},
+    "augmentation": {**SHAPES, "ways": ("none", "flip+mix-up"), "optimizer": "adam", "lr": 0.003},
+    "plain-vs-residual": {**SHAPES, "depths": (8,), "highway": 8, "lr": 0.02},
+    "shortcut-options": {**SHAPES, "depth": 8, "lr": 0.02},
+    "batch-norm-on-off": {
+        "rates": (0.1, 1.0),
+        "lr": 0.03,
+        "data": "drawn-shapes,size=16",
+        "batch_size": 16,
+        "schedule": "constant",
+    },
+    "deep-narrow-kernels": {**SHAPES, "channels": 4, "optimizer": "adam", "lr": 0.003},
+    "alexnet": {**ZOO, "data": "drawn-contest,size=65", "hidden_size": 64, "lr": 0.001},
+    "vgg11": {**ZOO, "data": "drawn-contest,size=32", "ratio": 8, "hidden_size": 64, "batch_size": 64, "lr": 0.001},
+    "nin": {**ZOO, "data": "drawn-contest,size=67", "lr": 0.003},
+    "googlenet": {**ZOO, "data": "drawn-contest,size=8", "lr": 0.01},
+    "lenet-bn": {"data": "drawn-contest,size=16", "batch_size": 8, "lr": 0.03},
+    "resnet18": {"data": "drawn-contest,size=16", "batch_size": 16, "lr": 0.001},
+    "resnet18-cifar": {"data": "drawn-contest,size=8", "batch_size": 8, "lr": 0.003, "schedule": "constant"},
+    "resnet20-cifar": {"data": "drawn-contest,size=8", "batch_size": 8, "lr": 0.003, "schedule": "constant"},
+    "densenet": {"data": "drawn-contest,size=29", "batch_size": 8, "lr": 0.003},
+    "resnet-imagenet": {
+        "batch_size": 8,
+        "crop": 64,
+        "shortest": 64,
+        "longest": 80,
+        "test_side": 72,
+        "crops": 1,
+        "workers": 1,
+        "lr": 0.001,
+        "data": "drawn-photographs",
+    },
+    "cifar10-kaggle": {
+        **LENET,
+        "network": "lenet",
+        "data": "drawn-contest,size=28",
+        "batch_size": 32,
+        "schedule": "constant",
+    },
+    "dog-breeds-kaggle": {
+        "pretrained": False,
+        "hidden_size": 16,
+        "data": "drawn-contest,size=8",
+        "batch_size": 32,
+        "limit": 6,
+        "lr": 0.05,
+        "schedule": "constant",
+    },
+    "classical-features": {
+        "sizes": (20, 60),
+        "cell": 7,
+        "words": 5,
+        "components": 10,
+        "batch_size": 16,
+        "optimizer": "sgd",
+        "lr": 0.1,
+    },
+    "efficientnet-lite0": {
+        "from_": "",
+        "data": "drawn-shapes,size=33",
+        "batch_size": 16,
+        "lr": 0.0001,
+        "clip": 0.3,
+        "augment": "",
+        "schedule": "constant",
+    },
+    "feature-extraction": {"from_": "", "data": "drawn-shapes,size=9", "examples": 40, "test_examples": 30, "lr": 0.1},
+    "fine-tuning": {
+        "from_": "",
+        "freeze": "",
+        "network": "lenet",
+        "data": "drawn-shapes,size=28",
+        "sizes": (20, 60),
+        "test_examples": 40,
+        "batch_size": 16,
+        "augment": "",
+        "optimizer": "adam",
+        "lr": 0.001,
+        "schedule": "constant",
+    },
     "optimizer-race": {"batch_size": 1, "surfaces": ("bowl", "himmelblau"), "rules": ("momentum", "adam", "yogi")},
 }
 GIVEN = {
@@ -160,6 +241,25 @@ def test_twice_with_one_seed_gives_one_result(name, whole):
     assert again.metrics == result.metrics
     assert again.history == result.history
     assert again.folder == ""
+
+
+@every_recipe
+def test_pictures_kept_as_bytes_give_the_same_result(name, whole, monkeypatch):
+    folder, result = whole
+    if folder.data["kind"] != "images":
+        return
+
+    def load(*arguments, **wishes):
+        dataset = load_once(*arguments, **wishes)
+        x = dataset.tensors["x"]
+        kept = x if x.dtype == torch.uint8 else (x * 255).round().to(torch.uint8)
+        assert torch.equal(data.pixels(kept), data.pixels(x))
+        return dataclasses.replace(dataset, tensors={**dataset.tensors, "x": kept})
+
+    monkeypatch.setattr(data, "load", load, raising=False)
+    again = recipes.load(name).run(tiny(name))
+    assert again.metrics == result.metrics
+    assert again.history == result.history
 
 
 @every_recipe

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 from fathom import cli, recipes
-from fathom.errors import InputError, UnknownNameError
+from fathom.errors import DataError, InputError, UnknownNameError
 from fathom.recipes import _language as language
 from fathom.recipes import char_lstm
 from fathom.records import RunFolder
@@ -83,6 +83,17 @@ def test_texts_of_other_tongues_can_be_learnt(tmp_path, capsys, encoding, text):
     assert cli.main(["train", "char-lstm", "--data", named, "--out", str(tmp_path / "run"), *flags]) == 0
     assert cli.main(["predict", str(tmp_path / "run"), text[:3], "--length", "5"]) == 0
     assert text[:3] in capsys.readouterr().out
+
+
+def test_a_run_is_not_measured_on_a_text_of_other_tokens(tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("the sun rose\nand so did he\n" * 20)
+    config = char_lstm.Config(**{**TINY, "epochs": 1}, data=f"text:{text}")
+    folder = RunFolder.create("char-lstm", dataclasses.asdict(config), tmp_path / "run")
+    char_lstm.run(config, folder)
+    text.write_text("a quick brown fox jumps over the lazy dog\n" * 20)
+    with pytest.raises(DataError, match=r"the text that the run has learnt, with its 14 tokens, got .* with 29;"):
+        char_lstm.measure(folder)
 
 
 def test_other_data_than_text_are_refused():

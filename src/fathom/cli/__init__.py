@@ -22,6 +22,7 @@ COMMANDS = {
     "train": ("train", "train a recipe and set its figure beside the published one"),
     "eval": ("evaluate", "measure a trained run again on all of its test data"),
     "predict": ("predict", "what a trained run says of your files"),
+    "export": ("export", "a trained model as ONNX, torch.export or safetensors, checked"),
     "ladder": ("ladder", "every layer from scratch beside the framework's: values, gradients, time"),
     "report": ("report", "every recipe's newest result beside its published figure, as a page"),
     "data": ("data", "data sets: list, get, verify, path"),

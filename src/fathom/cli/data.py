@@ -86,6 +86,7 @@ def _list(names: Sequence[str], as_json: bool, quiet: bool) -> int:
 
 def _card(card: Card) -> str:
     size = sum(file.size for file in card.files)
+    files = f"{len(card.files)}, {size / 1e6:.1f} MB" if card.files else card.by_hand or "none: it is generated"
     facts = {
         "title": card.title,
         "example": card.example,
@@ -93,7 +94,7 @@ def _card(card: Card) -> str:
         "classes": ", ".join(card.classes),
         "licence": card.licence,
         "homepage": card.homepage,
-        "files": f"{len(card.files)}, {size / 1e6:.1f} MB" if card.files else "none: it is generated",
+        "files": files,
         "sample": card.sample,
     }
     return "\n".join([card.name, *(f"  {name:9} {fact}" for name, fact in facts.items() if fact)])

@@ -1,30 +1,94 @@
-"""`fathom eval`: a trained run, measured again on all of its test data."""
+"""`fathom eval`: a trained run, measured again on all of its test data, and looked into."""
 
 import dataclasses
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from fathom import recipes
 from fathom.cli.parser import Parser
-from fathom.cli.printing import print_json, print_result, quiet_data, stdout_for_json
+from fathom.cli.printing import print_json, print_result, quiet_data, stdout_for_json, table
 from fathom.cli.settings import settings
 from fathom.errors import InputError
 from fathom.records import RunFolder
 
+if TYPE_CHECKING:
+    from fathom.recipes._inside import Inside
+
 
 def main(argv: Sequence[str]) -> int:
-    """Measure and print."""
-    parser = Parser("eval", "Measure a trained run again on all of its test data.", ["fathom eval runs/lenet-TIME"])
-    parser.add_argument("run", metavar="RUN", help="a run folder, as fathom train writes it")
-    words = parser.parse_args(argv)
+    """Measure, look inside if that is asked for, and print."""
+    words = _parser().parse_args(argv)
+    for flag, given in (("--layer", words.layer), ("--image", words.image)):
+        if given and not words.pictures:
+            raise InputError(f"{flag}: expected together with --pictures, which draws it, got it alone; add --pictures")
     folder = RunFolder.open(words.run)
     module = recipes.load(folder.recipe)
     if not hasattr(module, "measure"):
         raise InputError(f"{folder.path}: the recipe {folder.recipe} has nothing to measure again; see its result.json")
     settings(folder, module.Config)
     with stdout_for_json(words.json), quiet_data(words.quiet):
+        inside = _look(folder, module, words) if words.pictures else None
         result = module.measure(folder)
     if words.json:
-        print_json(dataclasses.asdict(result))
-    else:
-        print_result(result, quiet=words.quiet)
+        print_json(dataclasses.asdict(result) | (inside.plain() if inside else {}))
+        return 0
+    print_result(result, [*map(str, inside.pictures)] if inside else (), quiet=words.quiet)
+    if inside:
+        _print_inside(inside, quiet=words.quiet)
     return 0
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        "eval",
+        "Measure a trained run again on all of its test data.",
+        [
+            "fathom eval runs/lenet-TIME",
+            "fathom eval runs/lenet-TIME --pictures",
+            "fathom eval runs/lenet-TIME --pictures --layer 1 --image shoe.png",
+        ],
+    )
+    parser.add_argument("run", metavar="RUN", help="a run folder, as fathom train writes it")
+    parser.add_argument(
+        "--pictures",
+        action="store_true",
+        help="look inside: into RUN/pictures go confusion matrix, precision and recall by class, calibration, worst "
+        "errors, filters, feature maps and Grad-CAM, as far as the model has them",
+    )
+    parser.add_argument("--layer", metavar="NAME", default="", help="of feature maps and Grad-CAM (default: the last)")
+    parser.add_argument(
+        "--image",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="your own picture for feature maps and Grad-CAM; may be given several times",
+    )
+    return parser
+
+
+def _look(folder: RunFolder, module: Any, words: Any) -> "Inside":
+    from fathom.recipes import _inside
+
+    return _inside.look(folder, module, words.layer, words.image)
+
+
+def _print_inside(inside: "Inside", *, quiet: bool) -> None:
+    from fathom.plot.page import number
+
+    rows = [
+        (entry["class"], *(number(entry[name]) for name in ("precision", "recall", "f1", "support")))
+        for entry in inside.by_class()
+    ]
+    print()
+    print(table(("class", "precision", "recall", "F1", "examples"), rows, right=(1, 2, 3, 4)))
+    calibration = inside.answers.calibration
+    print()
+    if len(inside.classes) > 5:
+        print(f"top-5 accuracy: {number(inside.answers.top(5))}")
+    widest = max(calibration.bins, key=lambda entry: abs(entry.gap))
+    print(
+        f"calibration error: expected {number(calibration.expected_error)}, "
+        f"largest {number(abs(widest.gap))} (examples in that bin: {widest.count})"
+    )
+    for sentence in () if quiet else inside.left_out:
+        print(f"no picture of {sentence}")

@@ -49,8 +49,8 @@ def _args_section(docstring: str) -> dict[str, str]:
 
 
 def flag(name: str) -> str:
-    """`batch_size` as it is typed: `--batch-size`."""
-    return "--" + name.replace("_", "-")
+    """`batch_size` as it is typed: `--batch-size`; `from_`, which Python can't call otherwise, is `--from`."""
+    return "--" + name.rstrip("_").replace("_", "-")
 
 
 def given(config_class: type, words: Sequence[str]) -> set[str]:
@@ -68,8 +68,9 @@ def _field(word: str, names: set[str]) -> str:
     if not word.startswith("--"):
         return ""
     plain = word[2:].partition("=")[0].replace("-", "_")
-    if plain in names:
-        return plain
+    for name in (plain, f"{plain}_"):
+        if name in names:
+            return name
     return plain[3:] if plain.startswith("no_") and plain[3:] in names else ""
 
 
@@ -130,7 +131,7 @@ def _flags(config_class: type, defaults: Mapping[str, Any]) -> type:
     own = inspect.get_annotations(config_class)
     groups: dict[str, list[Any]] = {"recipe": [], "training": []}
     for entry in dataclasses.fields(config_class):
-        documented = hints[entry.name], tyro.conf.arg(help=said.get(entry.name, ""))
+        documented = hints[entry.name], tyro.conf.arg(name=entry.name.rstrip("_"), help=said.get(entry.name, ""))
         explained: Any = operator.getitem(Annotated, documented)  # the form for a type that is known only now
         default = defaults.get(entry.name, _default(entry))
         field: Any = dataclasses.field(default_factory=partial(_same, default))

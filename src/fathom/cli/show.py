@@ -139,7 +139,7 @@ def _recipe_text(found: dict[str, Any]) -> str:
         "",
     ]
     rows = [
-        ("--" + field["name"].replace("_", "-"), _value(field["default"]), field["meaning"])
+        ("--" + field["name"].rstrip("_").replace("_", "-"), _value(field["default"]), field["meaning"])
         for field in found["fields"]
     ]
     return "\n".join([*facts, table(("flag", "default", "meaning"), rows)])

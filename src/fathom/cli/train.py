@@ -111,6 +111,8 @@ def _config(module: ModuleType, rest: Sequence[str], folder: RunFolder | None, p
     others = [name.partition(" ")[0] for name in COMMAND_FLAGS]
     values = flags.parse(config_class, rest, before, prog=prog, others=others)
     values["data"] = absolute(_skipping(values["data"]) if skip_bad else values["data"])
+    if (start := values.get("from_")) and Path(start).expanduser().exists():
+        values["from_"] = str(Path(start).expanduser().resolve())
     if folder:
         before["data"] = absolute(before["data"])
         for name in sorted(flags.given(config_class, rest)):
@@ -133,7 +135,7 @@ def _check_resumed(folder: RunFolder, name: str, before: Any, now: Any) -> None:
 
 
 def _skipping(data: str) -> str:
-    if not data.startswith("images:"):
+    if not data.startswith(("images:", "contest:", "imagenet")):
         raise InputError(f"--skip-bad: expected pictures of your own (--data images:DIR), got the data {data!r}")
     return data if "skip_bad=" in data else f"{data},skip_bad=true"
 

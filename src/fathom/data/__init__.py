@@ -8,27 +8,35 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fathom.data.batches import Batches
+    from fathom.data.batches import Batches, pixels
     from fathom.data.cards import card, kinds, names
     from fathom.data.csv_table import encode_rows, read_rows
     from fathom.data.dataset import Card, Dataset, RemoteFile
-    from fathom.data.image_folder import list_images, read_image
+    from fathom.data.decoding import list_images, read_image
+    from fathom.data.entries import load_entries
     from fathom.data.loading import get, load, path, verify
+    from fathom.data.picture_files import PictureFiles, load_files
+    from fathom.data.streaming import Streamed
 
 _HOMES = {
     "Batches": "batches",
     "Card": "dataset",
     "Dataset": "dataset",
+    "PictureFiles": "picture_files",
     "RemoteFile": "dataset",
+    "Streamed": "streaming",
     "card": "cards",
     "encode_rows": "csv_table",
     "get": "loading",
     "kinds": "cards",
-    "list_images": "image_folder",
+    "list_images": "decoding",
     "load": "loading",
+    "load_entries": "entries",
+    "load_files": "picture_files",
     "names": "cards",
     "path": "loading",
-    "read_image": "image_folder",
+    "pixels": "batches",
+    "read_image": "decoding",
     "read_rows": "csv_table",
     "verify": "loading",
 }
@@ -37,15 +45,20 @@ __all__ = [
     "Batches",
     "Card",
     "Dataset",
+    "PictureFiles",
     "RemoteFile",
+    "Streamed",
     "card",
     "encode_rows",
     "get",
     "kinds",
     "list_images",
     "load",
+    "load_entries",
+    "load_files",
     "names",
     "path",
+    "pixels",
     "read_image",
     "read_rows",
     "verify",

@@ -9,6 +9,34 @@ from torch import Tensor
 from fathom import seeding
 from fathom.errors import InputError, ShapeError
 
+SHARE = 0.5  # of a GPU's free memory that a tensor may take to be kept there whole
+
+
+def pixels(x: Tensor) -> Tensor:
+    """Pictures as float in 0–1: bytes divided by 255, floats as they are, not copied.
+
+    Args:
+        x: `(..., channels, height, width)` of uint8 in 0–255, or of float in 0–1.
+    """
+    return x.float().div_(255) if x.dtype == torch.uint8 else x  # twice as fast as dividing bytes
+
+
+def are_bytes(x: Tensor) -> bool:
+    """Whether `x` holds pictures as bytes, `(examples, ..., channels, height, width)` of uint8."""
+    return x.dtype == torch.uint8 and x.dim() >= 4
+
+
+def placed(tensor: Tensor, device: torch.device | str) -> Tensor:
+    """`tensor` on `device`; where it is, if it would take more than `SHARE` of a GPU's free memory."""
+    device = torch.device(device)
+    if device.type == "cuda" and tensor.device.type == "cpu" and tensor.nbytes > SHARE * _free(device):
+        return tensor
+    return tensor.to(device)
+
+
+def _free(device: torch.device) -> int:
+    return torch.cuda.mem_get_info(device)[0]
+
 
 class Batches:
     """An iterable of one epoch at a time, whose place can be saved and put back.
@@ -19,11 +47,12 @@ class Batches:
     empty.) Use one iterator at a time.
 
     Args:
-        tensors: each `(examples, ...)`, all with the same number of examples.
+        tensors: each `(examples, ...)`, all with the same number of examples. Pictures kept as bytes (uint8 with four
+            axes or more) come out as `pixels` of each batch; all others come out in their own type.
         batch_size: examples a batch, at least 1; the last batch of an epoch may be smaller.
         shuffle: a new permutation every epoch, drawn from `(seed, epoch)` alone; without it batches are views.
         seed: `0 <= seed < 2**32`.
-        device: where to keep the tensors; None leaves them where they are.
+        device: where batches come out, and where the tensors are kept if they fit; None leaves them where they are.
         limit: at most this many batches an epoch; 0 is all.
         drop_last: leave out a last batch that is smaller.
 
@@ -55,7 +84,10 @@ class Batches:
         if whole == 0:
             reason = f"{total} examples do not fill a batch of {batch_size}" if total else "there are no examples"
             raise InputError(f"batches: expected at least one batch, but {reason}; give more data")
-        self.tensors = tuple(tensor.to(device) for tensor in tensors) if device is not None else tensors
+        self.tensors = tuple(placed(tensor, device) for tensor in tensors) if device is not None else tensors
+        self.device = torch.device(device) if device is not None else tensors[0].device
+        self._elsewhere = any(tensor.device.type != self.device.type for tensor in self.tensors)
+        self._bytes = any(map(are_bytes, tensors))
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.seed = seed
@@ -68,23 +100,25 @@ class Batches:
         return -(-self.examples // self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
-        order = self._order() if self.shuffle else None
+        orders = self._orders() if self.shuffle else None
         while self.position < len(self):
             start = self.position * self.batch_size
             stop = min(start + self.batch_size, self.examples)
             self.position += 1
-            if order is None:
-                yield tuple(tensor[start:stop] for tensor in self.tensors)
+            if orders is None:
+                batch = tuple(tensor[start:stop] for tensor in self.tensors)
             else:
-                chosen = order[start:stop]
-                yield tuple(tensor.index_select(0, chosen) for tensor in self.tensors)
+                batch = tuple(tensor.index_select(0, orders[tensor.device][start:stop]) for tensor in self.tensors)
+            if self._elsewhere:
+                batch = tuple(part.to(self.device) for part in batch)
+            yield tuple(pixels(part) if are_bytes(part) else part for part in batch) if self._bytes else batch
         self.epoch += 1
         self.position = 0
 
-    def _order(self) -> Tensor:
-        """The current epoch's permutation, `(total,)` of int, on the tensors' device."""
+    def _orders(self) -> dict[torch.device, Tensor]:
+        """The current epoch's permutation, `(total,)` of int, on each device that holds tensors."""
         permutation = torch.randperm(len(self.tensors[0]), generator=seeding.generator(self.seed, self.epoch))
-        return permutation.to(self.tensors[0].device)
+        return {device: permutation.to(device) for device in {tensor.device for tensor in self.tensors}}
 
     def state_dict(self) -> dict[str, Any]:
         """The epoch and the position in it."""

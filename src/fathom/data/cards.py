@@ -2,7 +2,20 @@
 
 from types import ModuleType
 
-from fathom.data import airfoil, corpora, drawn_digits, fashion_mnist, mnist, recall, series, synthetic
+from fathom.data import (
+    airfoil,
+    cifar10,
+    contests,
+    corpora,
+    drawn_digits,
+    drawn_shapes,
+    fashion_mnist,
+    imagenet,
+    mnist,
+    recall,
+    series,
+    synthetic,
+)
 from fathom.data.dataset import Card, RemoteFile
 from fathom.registry import Registry
 
@@ -10,6 +23,8 @@ __all__ = ["CARDS", "KINDS", "Card", "RemoteFile", "card", "kinds", "module", "n
 
 KINDS = {
     "images": "images:DIR[,size=28|28x28][,channels=1|3][,test=0.2][,labels=FILE.csv][,skip_bad=true][,seed=0]",
+    "contest": "contest:DIR|FILE.zip[,size=28|28x28][,channels=1|3][,test=0.1][,labels=FILE.csv][,skip_bad=true]"
+    "[,seed=0]",
     "csv": "csv:FILE,target=COLUMN[,test=0.2][,sep=;][,task=regression|classification][,date=COLUMN+...]"
     "[,drop=COLUMN+...][,seed=0]",
     "text": "text:FILE[,unit=char|word|space][,encoding=utf-8][,letters=true][,min_count=1][,vocab=0][,test=0.1]"
@@ -18,7 +33,20 @@ KINDS = {
 }
 _MODULES: dict[str, ModuleType] = {}
 CARDS: Registry[Card] = Registry("dataset")
-for _module in (fashion_mnist, mnist, drawn_digits, airfoil, corpora, series, recall, synthetic):
+for _module in (
+    fashion_mnist,
+    mnist,
+    drawn_digits,
+    cifar10,
+    drawn_shapes,
+    contests,
+    imagenet,
+    airfoil,
+    corpora,
+    series,
+    recall,
+    synthetic,
+):
     for _card in _module.CARDS:
         CARDS.add(_card.name, _card)
         _MODULES[_card.name] = _module

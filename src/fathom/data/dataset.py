@@ -45,6 +45,8 @@ class Card:
         sample: the registered set that stands in when the files can't be had; empty: none does.
         task: `classification` or `regression`.
         classes: names of the labels, in the order of their numbers.
+        folder: its folder's name in `FATHOM_DATA`; empty: as the set.
+        by_hand: how to get a set that nobody may offer for download; empty for the others.
     """
 
     name: str
@@ -57,6 +59,8 @@ class Card:
     sample: str = ""
     task: str = "classification"
     classes: tuple[str, ...] = ()
+    folder: str = ""
+    by_hand: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,8 @@ class Dataset:
     Args:
         card: the facts; of the sample, when a sample stands in.
         split: `train` or `test`.
-        tensors: `x` and `y` first, in this order; the first axis of each is `examples`.
+        tensors: `x` and `y` first, in this order; the first axis of each is `examples`. Pictures are float in 0–1, or
+            uint8, of which `Batches` and `pixels` make that.
         used: which data these are, for the result to remember.
         about: all that prediction must know (classes, sizes, normalisation, columns), in plain values.
     """

@@ -14,7 +14,9 @@ PREFIXES = {"train": "train", "test": "t10k"}
 
 
 def read(card: Card, split: str, options: dict[str, Any]) -> Dataset:
-    """One split: `x` is `(examples, channels, height, width)` float in 0–1, `y` `(examples,)` of int64.
+    """One split: `x` is `(examples, channels, height, width)`, `y` `(examples,)` of int64.
+
+    Pictures are float in 0–1 as they lie in the files, and uint8 in 0–255 in any other size or number of channels.
 
     Args:
         card: a set of four idx files.
@@ -31,9 +33,10 @@ def read(card: Card, split: str, options: dict[str, Any]) -> Dataset:
     labels = found[f"{PREFIXES[split]}-labels-idx1-ubyte.gz"]
     pixels, numbers = _decoded(card, images, labels)
     channels, size = options.get("channels", 1), options.get("size", pixels.shape[1:])
-    memory.check(card.name, len(pixels), (channels, *size))
-    x = pixels.float().div_(255).unsqueeze(1)  # faster than dividing bytes
-    x = resized(x, size).expand(-1, channels, -1, -1)
+    as_they_are = tuple(size) == pixels.shape[1:] and channels == 1
+    memory.check(card.name, len(pixels), (channels, *size), bytes_each=4 if as_they_are else 1)
+    x = pixels.unsqueeze(1)
+    x = x.float().div_(255) if as_they_are else fitted(x, size, channels)  # faster than dividing bytes
     used = DataUsed(
         name=card.name,
         origin=images.origin,
@@ -63,6 +66,26 @@ def resized(x: Tensor, size: tuple[int, int]) -> Tensor:
         return x
     chunks = [nn.functional.interpolate(chunk, size, mode="bilinear", antialias=True) for chunk in x.split(1000)]
     return torch.cat(chunks).clamp_(0, 1)
+
+
+def fitted(x: Tensor, size: tuple[int, int], channels: int) -> Tensor:
+    """Bytes `(examples, 1 or 3, height, width)` of uint8, scaled to `size` and in `channels`, rounded to bytes."""
+    if tuple(x.shape[-2:]) == tuple(size) and x.shape[1] == channels:
+        return x
+    whole = torch.empty(len(x), channels, *size, dtype=torch.uint8)
+    for into, chunk in zip(whole.split(1000), x.split(1000), strict=True):
+        into.copy_((in_channels(resized(chunk / 255, size), channels) * 255).round_())
+    return whole
+
+
+def in_channels(x: Tensor, channels: int) -> Tensor:
+    """`(examples, 1 or 3, height, width)` in 1 channel (the brightness that Rec. 601 gives colours) or in 3."""
+    if x.shape[1] == channels:
+        return x
+    if channels == 3:
+        return x.expand(-1, 3, -1, -1)
+    weights = torch.tensor([0.299, 0.587, 0.114])
+    return torch.einsum("nchw,c->nhw", x, weights).unsqueeze(1)
 
 
 def _decoded(card: Card, images: store.Found, labels: store.Found) -> tuple[Tensor, Tensor]:

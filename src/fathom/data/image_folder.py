@@ -4,24 +4,22 @@
     images:photos                       photos/train/cat/1.png, photos/test/cat/2.png, … (or val, valid, validation)
     images:photos,labels=labels.csv     photos/1.png, …; labels.csv has a header and two columns, file name and label
 
-One example is `(channels, height, width)` float in 0–1 and the number of its class; classes are in alphabetical order.
+One example is `(channels, height, width)` of uint8 and the number of its class; classes are in alphabetical order.
+`Batches` and `pixels` give float in 0–1.
 """
 
 import csv
-import hashlib
-import os
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
 from torch import Tensor
 
-from fathom.data import cache, memory, store
+from fathom.data import cache, picture_cache, store
 from fathom.data.dataset import Card, Dataset
+from fathom.data.decoding import SUFFIXES, decode, list_images, open_picture, reason
 from fathom.data.idx_images import about
 from fathom.data.options import IMAGE_OPTIONS, expanded, integer, number, text
 from fathom.data.split import held_out
@@ -37,11 +35,6 @@ OPTIONS = {
     "seed": integer(0),
 }
 TEST_FOLDERS = ("test", "val", "valid", "validation")  # the first one that is there is used
-SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".avif", ".jp2")
-
-
-FORMATS = ("PNG", "JPEG", "MPO", "GIF", "BMP", "DIB", "WEBP", "TIFF", "PPM", "AVIF", "JPEG2000")
-"""Whatever the suffix says, a file is read as one of these. pillow knows more: for EPS, it would run Ghostscript."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +59,38 @@ def read(name: str, folder: Path, split: str, options: dict[str, Any]) -> Datase
         DataError: there is no folder, too few classes, an empty class, a label without picture, or a picture that
             can't be decoded (with `skip_bad` it is left out and counted, as long as its class keeps others to learn).
     """
+    pictures, classes = labelled(name, folder, options)
+    size, channels = _shape([picture.path for picture in pictures], options)
+    pixels, good, digest = _decoded(folder, pictures, size, channels, options.get("skip_bad", False))
+    kept = [pictures[position] for position in good]
+    learnt = [picture.label for picture in kept if picture.split == "train"]
+    if unseen := sorted(set(classes) - set(learnt)):
+        raise DataError(
+            f"{folder}: expected a picture of each class to learn from, got none of {unseen[0]!r} that can be decoded; "
+            "mend one, or take the class away"
+        )
+    chosen = slice(0, len(learnt)) if split == "train" else slice(len(learnt), len(good))
+    if not kept[chosen]:
+        raise DataError(f"{name}: expected pictures in the {split} split, got none; give test=0.2 or more pictures")
+    numbers = {label: number for number, label in enumerate(classes)}
+    x, y = pixels[chosen], torch.tensor([numbers[picture.label] for picture in kept[chosen]])
+    card = Card(
+        name=name,
+        title=f"pictures in {folder}",
+        example=f"a picture ({channels}, {size[0]}, {size[1]}) and its class",
+        splits={split: len(x)},
+        licence="the user's own",
+        classes=tuple(classes),
+    )
+    used = DataUsed(name=name, origin="user", path=str(folder), sha256={"all": digest}, sizes={split: len(x)})
+    return Dataset(card, split, {"x": x, "y": y}, used, about(card.classes, x))
+
+
+def labelled(name: str, folder: Path, options: dict[str, Any]) -> tuple[list[Labelled], list[str]]:
+    """All pictures in `folder`, those of the training split first, and the names of the classes, without decoding any.
+
+    Arguments and errors as of `read`.
+    """
     if not folder.is_dir():
         what = "it is a file" if folder.exists() else "there is none"
         raise DataError(f"{name}: expected a folder of pictures at {folder}, but {what}; give images:DIR")
@@ -74,62 +99,7 @@ def read(name: str, folder: Path, split: str, options: dict[str, Any]) -> Datase
     classes = sorted({picture.label for picture in pictures})
     if len(classes) < 2:
         raise DataError(f"{name}: expected at least two classes, got only {classes[0]!r}; add pictures of another")
-    size, channels = _shape([picture.path for picture in pictures], options)
-    memory.check(name, len(pictures), (channels, *size))
-    pixels, good, digest = _decoded(folder, pictures, size, channels, options.get("skip_bad", False))
-    if unseen := sorted(set(classes) - {pictures[i].label for i in good if pictures[i].split != "test"}):
-        raise DataError(
-            f"{folder}: expected a picture of each class to learn from, got none of {unseen[0]!r} that can be decoded; "
-            "mend one, or take the class away"
-        )
-    y = torch.tensor([classes.index(pictures[i].label) for i in good])
-    chosen = _chosen([pictures[i] for i in good], y, split, options)
-    if len(chosen) == 0:
-        raise DataError(f"{name}: expected pictures in the {split} split, got none; give test=0.2 or more pictures")
-    x = (pixels[chosen] if len(chosen) < len(pixels) else pixels).float().div_(255)
-    card = Card(
-        name=name,
-        title=f"pictures in {folder}",
-        example=f"a picture ({channels}, {size[0]}, {size[1]}) and its class",
-        splits={split: len(chosen)},
-        licence="the user's own",
-        classes=tuple(classes),
-    )
-    used = DataUsed(name=name, origin="user", path=str(folder), sha256={"all": digest}, sizes={split: len(chosen)})
-    return Dataset(card, split, {"x": x, "y": y[chosen]}, used, about(card.classes, x))
-
-
-def read_image(path: str | os.PathLike[str], size: tuple[int, int], channels: int) -> Tensor:
-    """One picture as `(channels, height, width)` float in 0–1, decoded as training decodes it.
-
-    Args:
-        path: of one of `FORMATS`. It is turned as its EXIF says; of an animation the first frame is taken;
-            transparent parts become white; 16-bit greys keep their brightness.
-        size: (height, width) in pixels; the picture is scaled to it, whatever its proportions.
-        channels: 1 for grey, 3 for red, green, blue.
-
-    Raises:
-        DataError: there is no such file, or it can't be decoded.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise DataError(f"{path}: expected a picture, but there is no such file; check the path")
-    try:
-        return torch.from_numpy(decode(path, size, channels)) / 255
-    except ValueError as error:
-        raise DataError(f"{path}: could not be decoded as a picture ({error}); give a PNG or JPEG file") from error
-
-
-def list_images(folder: str | os.PathLike[str]) -> list[Path]:
-    """The pictures anywhere below `folder`, by name, hidden files and folders left out."""
-    folder = Path(folder)
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.is_file()
-    )
+    return _in_splits(pictures, classes, options), classes
 
 
 # --- which pictures, which classes ----------------------------------------------------------------------------------
@@ -206,12 +176,19 @@ def _from_csv(folder: Path, labels: str) -> list[Labelled]:
     return [found[path] for path in sorted(found)]
 
 
-def _chosen(pictures: list[Labelled], y: Tensor, split: str, options: dict[str, Any]) -> Tensor:
-    """Positions of the pictures of a split: where folders decide, theirs; else a share of each class is held out."""
-    if any(picture.split for picture in pictures):
-        return torch.tensor([i for i, picture in enumerate(pictures) if picture.split == split], dtype=torch.long)
-    test = held_out(y.numpy(), options.get("test", 0.2), options.get("seed", 0))
-    return torch.from_numpy(np.flatnonzero(test == (split == "test")))
+def _in_splits(pictures: list[Labelled], classes: list[str], options: dict[str, Any]) -> list[Labelled]:
+    """All pictures, those to learn from first: where folders decide, theirs; else a share of each class is held out.
+
+    So each split lies in one piece in the cache.
+    """
+    if not any(picture.split for picture in pictures):
+        numbers = {label: number for number, label in enumerate(classes)}
+        y = np.array([numbers[picture.label] for picture in pictures])
+        test = held_out(y, options.get("test", 0.2), options.get("seed", 0))
+        pictures = [
+            replace(picture, split="test" if out else "train") for picture, out in zip(pictures, test, strict=True)
+        ]
+    return sorted(pictures, key=lambda picture: picture.split == "test")
 
 
 # --- pixels ---------------------------------------------------------------------------------------------------------
@@ -223,7 +200,7 @@ def _shape(paths: list[Path], options: dict[str, Any]) -> tuple[tuple[int, int],
         return options["size"], options["channels"]
     for path in paths:
         try:
-            with _opened(path) as image:
+            with open_picture(path) as image:
                 size, grey = (image.height, image.width), image.mode in ("1", "L", "I", "F", "I;16", "I;16B", "LA")
             return options.get("size", size), options.get("channels", 1 if grey else 3)
         except Exception as error:
@@ -232,10 +209,11 @@ def _shape(paths: list[Path], options: dict[str, Any]) -> tuple[tuple[int, int],
     raise _none_good(paths)
 
 
-def _bad(path: Path, error: Exception) -> DataError:
+def _bad(path: Path, error: Exception, others: int = 0) -> DataError:
+    them, so_too = ("them", f", nor could {others} more") if others else ("it", "")
     return DataError(
-        f"{path}: could not be decoded as a picture ({_reason(error)}); remove it, or go on without it by --skip-bad "
-        "(skip_bad=true)"
+        f"{path}: could not be decoded as a picture ({reason(error)}){so_too}; remove {them}, or go on without {them} "
+        "by --skip-bad (skip_bad=true)"
     )
 
 
@@ -243,45 +221,6 @@ def _none_good(paths: list[Path]) -> DataError:
     return DataError(
         f"expected pictures that can be decoded, got none among {len(paths)} (first: {paths[0]}); check them"
     )
-
-
-def _reason(error: Exception) -> str:
-    return "in none of the formats that are read" if isinstance(error, Image.UnidentifiedImageError) else str(error)
-
-
-def _opened(path: Path) -> Image.Image:
-    Image.init()  # does something the first time only
-    return Image.open(path, formats=[name for name in FORMATS if name in Image.OPEN])
-
-
-def decode(path: Path, size: tuple[int, int], channels: int) -> np.ndarray:
-    """The picture as `(channels, height, width)` of uint8; see `read_image`. ValueError if that can't be done."""
-    height, width = size
-    try:
-        with _opened(path) as opened:
-            largest = max(size)
-            opened.draft(
-                "L" if channels == 1 else "RGB", (2 * largest, 2 * largest)
-            )  # JPEG: decode no more than needed
-            image = _flat(ImageOps.exif_transpose(opened)).convert("L" if channels == 1 else "RGB")
-            if image.size != (width, height):
-                image = image.resize((width, height), Image.Resampling.BILINEAR)
-            pixels = np.array(image)
-    except Exception as error:  # pillow's decoders raise almost anything on damaged files
-        raise ValueError(_reason(error)) from error
-    return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
-
-
-def _flat(image: Image.Image) -> Image.Image:
-    """The picture in 8 bits a channel, laid on white if parts of it are transparent."""
-    if image.mode.startswith("I"):  # 16 bits, also in pillow's 32-bit mode
-        return Image.fromarray((np.asarray(image).astype(np.float64).clip(0, 65535) / 257).round().astype(np.uint8))
-    if image.mode == "F":  # taken as 0–255
-        return Image.fromarray(np.nan_to_num(np.asarray(image)).clip(0, 255).round().astype(np.uint8))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    return image if image.mode in ("L", "RGB") else image.convert("RGB")
 
 
 def _decoded(
@@ -293,44 +232,19 @@ def _decoded(
     the folder and names, sizes and times of change of the files, so that none must be read.
     """
     states = [(str(p.path.relative_to(folder)), p.path.stat().st_size, p.path.stat().st_mtime_ns) for p in pictures]
-    key = f"images-{cache.digest_text(repr((str(folder.resolve()), states)))[:40]}-{size[0]}x{size[1]}x{channels}"
-    kept = cache.load_arrays(key)
-    if kept is None:
-        kept = _decode_all([picture.path for picture in pictures], size, channels, skip_bad)
-        cache.save_arrays(key, *kept)
-    tensors, facts = kept
-    bad = {int(position): str(reason) for position, reason in facts["bad"]}
-    if bad:
-        first = min(bad)
+    key = f"{cache.digest_text(repr((str(folder.resolve()), states)))[:40]}-{size[0]}x{size[1]}x{channels}"
+    paths = [picture.path for picture in pictures]
+    kept = picture_cache.load(key, str(folder), paths, lambda path: decode(path, size, channels), (channels, *size))
+    if kept.bad:
+        first = min(kept.bad, key=lambda position: paths[position])
         if not skip_bad:
-            raise _bad(pictures[first].path, ValueError(bad[first]))
+            raise _bad(paths[first], ValueError(kept.bad[first]), len(kept.bad) - 1)
         store.say(
-            f"{folder}: {len(bad)} of {len(pictures)} pictures could not be decoded and are left out "
-            f"(first: {pictures[first].path.relative_to(folder)})"
+            f"{folder}: {len(kept.bad)} of {len(paths)} pictures could not be decoded and are left out "
+            f"(first: {paths[first].relative_to(folder)})"
         )
-    good = [position for position in range(len(pictures)) if position not in bad]
+    good = [position for position in range(len(paths)) if position not in kept.bad]
     if not good:
-        raise _none_good([picture.path for picture in pictures])
-    digest = cache.digest_text(facts["sha256"] + repr([pictures[position].label for position in good]))
-    return tensors["x"], good, digest
-
-
-def _decode_all(
-    paths: list[Path], size: tuple[int, int], channels: int, skip_bad: bool
-) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Decode with as many threads as there are cores (pillow lets go of the interpreter while it decodes)."""
-
-    def attempt(path: Path) -> np.ndarray | str:
-        try:
-            return decode(path, size, channels)
-        except ValueError as error:
-            return str(error)
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = list(pool.map(attempt, paths))
-    bad = [(position, reason) for position, reason in enumerate(results) if isinstance(reason, str)]
-    if bad and not skip_bad:
-        raise _bad(paths[bad[0][0]], ValueError(bad[0][1]))
-    good = [pixels for pixels in results if not isinstance(pixels, str)]
-    stacked = np.stack(good) if good else np.zeros((0, channels, *size), np.uint8)
-    return {"x": torch.from_numpy(stacked)}, {"bad": bad, "sha256": hashlib.sha256(stacked.data).hexdigest()}
+        raise _none_good(paths)
+    digest = cache.digest_text(kept.sha256 + repr([pictures[position].label for position in good]))
+    return kept.x, good, digest

@@ -15,6 +15,7 @@ from fathom.registry import pairs, unknown
 SPLITS = ("train", "test")
 _READERS = {  # imported when needed
     "images": "fathom.data.image_folder",
+    "contest": "fathom.data.contest_folder",
     "csv": "fathom.data.csv_table",
     "text": "fathom.data.text_file",
     "series": "fathom.data.series_file",
@@ -68,16 +69,21 @@ def _registered(spec: Spec, split: str, defaults: dict[str, Any]) -> Dataset:
     except store.UnavailableError:
         if not card.sample:
             raise
-        _say_sample(card, cards.card(card.sample))
+        say_sample(card, cards.card(card.sample))
     return _registered(replace(spec, target=card.sample), split, defaults)
 
 
-def _say_sample(card: Card, sample: Card) -> None:
+def say_sample(card: Card, sample: Card) -> None:
+    """Say in one line that the sample stands in, and how to get the set."""
     counts = " + ".join(f"{sample.splits[split]:,}" for split in SPLITS)
     reason = "FATHOM_OFFLINE is set" if store.offline() else "it could not be downloaded"
+    remedy = f"fathom data get {card.name} fetches the whole set"
+    if card.by_hand:
+        reason, remedy = "it can't be downloaded", card.by_hand
+    elif not any(file.urls for file in card.files):
+        reason, remedy = "there is no mirror of it", "FATHOM_DATA names the folder where it may be"
     store.say(
-        f"{card.name}: not on this machine, and {reason}; using {sample.name} instead ({counts} examples); "
-        f"fathom data get {card.name} fetches the whole set"
+        f"{card.name}: not on this machine, and {reason}; using {sample.name} instead ({counts} examples); {remedy}"
     )
 
 
@@ -153,7 +159,8 @@ def get(name: str) -> list[store.Found]:
         DownloadError: a file can't be had.
         DataError: a folder of the user holds a damaged one.
     """
-    return store.get(cards.card(name))
+    card = cards.card(name)
+    return _by_hand(card) if card.by_hand else store.get(card)
 
 
 def verify(name: str) -> list[store.Found]:
@@ -163,7 +170,8 @@ def verify(name: str) -> list[store.Found]:
         DataError: a file is missing.
         ChecksumError: a file is damaged.
     """
-    return _here(cards.card(name), fresh=True)
+    card = cards.card(name)
+    return _by_hand(card) if card.by_hand else _here(card, fresh=True)
 
 
 def path(name: str) -> Path:
@@ -174,9 +182,17 @@ def path(name: str) -> Path:
         ChecksumError: a file is damaged.
     """
     card = cards.card(name)
+    if card.by_hand:
+        return _by_hand(card)[0].path
     if not card.files:
         raise DataError(f"{name}: expected a set made of files, but it is generated when it is loaded")
     return _here(card, fresh=False)[0].path.parent
+
+
+def _by_hand(card: Card) -> list[store.Found]:
+    """The folder of a set that the user has put there; DataError if it is not there or not whole."""
+    found: list[store.Found] = cards.module(card.name).here(card)
+    return found
 
 
 def _here(card: Card, fresh: bool) -> list[store.Found]:

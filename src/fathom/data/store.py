@@ -63,7 +63,7 @@ def offline() -> bool:
 def user_folders(card: Card) -> list[Path]:
     """The folders of `FATHOM_DATA` that may hold this set, in order."""
     roots = os.environ.get("FATHOM_DATA", "").split(os.pathsep)
-    return [expanded(root) / card.name for root in roots if root]
+    return [expanded(root) / (card.folder or card.name) for root in roots if root]
 
 
 def find(card: Card, file: RemoteFile, fresh: bool = False) -> Found | None:
@@ -77,7 +77,7 @@ def find(card: Card, file: RemoteFile, fresh: bool = False) -> Found | None:
     """
     places = [(folder, "folder") for folder in user_folders(card)] + [(cache.folder() / card.name, "cache")]
     if not file.urls:
-        places = [(SAMPLES / card.name.removesuffix("-sample").replace("-", "_"), "sample")]
+        places.append((SAMPLES / card.name.removesuffix("-sample").replace("-", "_"), "sample"))
     for folder, origin in places:
         for path in (folder / file.name, folder / f"{file.name}.gz"):
             if path.is_file():
@@ -136,7 +136,7 @@ def fetch(card: Card, file: RemoteFile) -> Found:
     target, part = folder / file.name, folder / f"{file.name}.part"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder / f".{file.name}.lock"):
+        with locked(folder / f".{file.name}.lock"):
             if target.is_file():  # another process was faster
                 return Found(target, "download", _verified(card, file, target))
             megabytes = sum(entry.size for entry in card.files) / 1e6
@@ -251,7 +251,7 @@ def _copy(chunks: Iterator[bytes], out: IO[bytes], most: int) -> None:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     """Hold the lock of `path`; a process that dies lets go of it."""
     with path.open("a+b") as file:
         if sys.platform == "win32":

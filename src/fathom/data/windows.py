@@ -61,6 +61,7 @@ class Windows:
                 f"{steps} steps, got {length + 1:,}; give a longer text, or smaller sizes"
             )
         self.tensors = tuple(tensor.to(device) for tensor in tensors) if device is not None else tensors
+        self.device = self.tensors[0].device
         self.batch_size, self.steps, self.sampling, self.seed = batch_size, steps, sampling, seed
         whole = windows // batch_size
         self.batches = min(whole, limit) if limit else whole

@@ -3,18 +3,44 @@
 import torch
 from torch import Tensor
 
+from fathom.errors import InputError
+
 
 def accuracy(logits: Tensor, target: Tensor) -> Tensor:
     """The fraction of examples whose largest logit is the target's.
 
     Args:
         logits: `(batch, classes)`; probabilities or log-probabilities will do as well.
-        target: `(batch,)` of int.
+        target: `(batch,)` of int; or probabilities `(batch, classes)`, of mixed examples: then each counts the
+            probability of the class with the largest logit.
 
     Returns:
         A scalar in 0–1, of float32.
     """
-    return (logits.argmax(dim=1) == target).float().mean()
+    guess = logits.argmax(dim=1)
+    if target.is_floating_point():
+        return target.gather(1, guess[:, None]).float().mean()
+    return (guess == target).float().mean()
+
+
+def top_k_accuracy(logits: Tensor, target: Tensor, k: int = 5) -> Tensor:
+    """The fraction of examples whose target is among the `k` largest logits.
+
+    Args:
+        logits: `(batch, classes)`; probabilities or log-probabilities will do as well.
+        target: `(batch,)` of int.
+        k: from 1 to `classes`.
+
+    Returns:
+        A scalar in 0–1, of float32.
+
+    Raises:
+        InputError: there are fewer classes than `k`, or `k` is below 1.
+    """
+    classes = logits.shape[1]
+    if not 1 <= k <= classes:
+        raise InputError(f"top_k_accuracy: expected k from 1 to {classes}, the number of classes, got {k}")
+    return (logits.topk(k, dim=1).indices == target[:, None]).any(dim=1).float().mean()
 
 
 def confusion(predicted: Tensor, target: Tensor, num_classes: int) -> Tensor:

@@ -54,6 +54,9 @@ def create(name: str, **kwargs: Any) -> nn.Module:
         name: one of `names()`.
         kwargs: what its constructor takes; `nn=` chooses the layers, `torch.nn` if not given.
 
+    Returns:
+        The model, which keeps the name and the other arguments as `created_as`.
+
     Raises:
         UnknownNameError: no model is called so.
         InputError: the constructor takes no such argument, or not this value.
@@ -67,7 +70,9 @@ def create(name: str, **kwargs: Any) -> nn.Module:
         inspect.signature(build).bind(**kwargs)
     except TypeError as error:
         raise InputError(f"{name}: {error}; it takes {', '.join(known)}") from None
-    return build(**kwargs)
+    built = build(**kwargs)
+    built.created_as = name, {word: value for word, value in kwargs.items() if word != "nn"}  # type: ignore[assignment]
+    return built
 
 
 def load_published(model: str | nn.Module, path: str | Path, **kwargs: Any) -> Any:

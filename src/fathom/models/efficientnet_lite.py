@@ -163,6 +163,12 @@ class EfficientNetLite0(Model):
         x = self.head(self.blocks(self.stem(x)))
         return self.classifier(self.dropout(self.avgpool(x).flatten(1)))
 
+    def stages(self) -> list[list[str]]:
+        """The modules of each stage, lowest first: the stem, the rows of the paper's table, the last convolution."""
+        blocks = iter(range(len(self.blocks)))
+        rows = [[f"blocks.{next(blocks)}" for _ in range(depth)] for depth, *_ in STAGES]
+        return [["stem"], *rows, ["head"]]
+
     @staticmethod
     def translated(weights: Mapping[str, Any]) -> dict[str, Any]:
         """The package's weights under the names of ours, for `load_published`; other names stay as they are.

@@ -37,6 +37,8 @@ class NiN(Model):
         InputError: the images are too small, or another number is out of range.
     """
 
+    HEAD = "layers.7"  # the last block tells the classes
+
     def __init__(
         self,
         in_channels: int = 3,
@@ -66,6 +68,10 @@ class NiN(Model):
         """Map `(batch, in_channels, height, width)` to `(batch, num_classes)`."""
         expect_images(x, self.in_channels, SMALLEST)
         return self.layers(x)
+
+    def stages(self) -> list[list[str]]:
+        """The blocks below the last one."""
+        return [["layers.0"], ["layers.2"], ["layers.4"]]
 
 
 def nin_block(in_channels: int, out_channels: int, kernel_size: int, stride: int, padding: int, nn: Any) -> Any:

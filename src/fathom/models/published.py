@@ -37,7 +37,7 @@ def load_published(model: Any, path: str | Path, **kwargs: Any) -> Any:
     weights = read_weights(path)
     if isinstance(model, str):
         model = models.create(model, **kwargs)
-    weights = _current(getattr(model, "translated", dict)(weights), model.state_dict())
+    weights = renamed(model, weights)
     found = differences(model.state_dict(), weights)
     if found:
         rest = f", and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
@@ -85,9 +85,11 @@ def differences(expected: Mapping[str, Any], weights: Mapping[str, Any]) -> list
     return found
 
 
-def _current(weights: Mapping[str, Tensor], expected: Mapping[str, Any]) -> dict[str, Any]:
-    """The weights under today's names, without heads that the model lacks, with the counts that the file lacks."""
-    named = {OLD_DENSENET.sub(r"\1\2.", name): tensor for name, tensor in weights.items()}
+def renamed(model: Any, weights: Mapping[str, Tensor]) -> dict[str, Any]:
+    """A file's weights under our names, without heads that the model lacks, with the counts that the file lacks."""
+    expected: Mapping[str, Any] = model.state_dict()
+    translated = getattr(model, "translated", dict)(weights)
+    named = {OLD_DENSENET.sub(r"\1\2.", name): tensor for name, tensor in translated.items()}
     kept = {name: value for name, value in named.items() if name in expected or not name.startswith(AUXILIARY)}
     counts = {name: value for name, value in expected.items() if name.endswith("num_batches_tracked")}
     return {**{name: torch.as_tensor(value) for name, value in counts.items()}, **kept}

@@ -4,8 +4,7 @@ Source: Araujo, Norris and Sim 2019, "Computing Receptive Fields of Convolutiona
 Urtasun and Zemel 2016, arXiv 1701.04128, for the gradient; Dive into Deep Learning, "Convolutions for Images".
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from fathom.errors import ShapeError
+from fathom.layers.evaluating import evaluating
 from fathom.registry import unknown
 
 
@@ -99,7 +99,7 @@ def receptive_fields(model: nn.Module, shape: Sequence[int]) -> dict[str, Field]
     without_data = {name: tensor.detach().to("meta") for name, tensor in tensors.items()}
     hooks = [module.register_forward_hook(note(name)) for name, module in model.named_modules()]
     try:
-        with _evaluating(model), torch.no_grad(), follow:
+        with evaluating(model), torch.no_grad(), follow:
             functional_call(model, without_data, (image,))
     finally:
         for hook in hooks:
@@ -134,24 +134,13 @@ def gradient_field(model: nn.Module, images: Tensor, layer: str = "") -> Tensor:
     hook = modules[layer].register_forward_hook(lambda module, inputs, output: seen.append(output))
     images = images.detach().requires_grad_()
     try:
-        with _evaluating(model), torch.enable_grad():
+        with evaluating(model), torch.enable_grad():
             model(images)
     finally:
         hook.remove()
     rows, columns = seen[0].shape[-2:]
     (gradient,) = torch.autograd.grad(seen[0][..., rows // 2, columns // 2].sum(), images)
     return gradient.abs().mean(0).sum(0)
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    training = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, was in training.items():
-            module.training = was
 
 
 SAME = ("view", "_unsafe_view", "clone", "alias", "detach", "_to_copy", "native_dropout", "lift_fresh")

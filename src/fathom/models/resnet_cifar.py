@@ -36,7 +36,9 @@ NAMES = (
 )
 
 
-def _of_depth(depth: int, usual: str = "A") -> Callable[..., Any]:
+def of_depth(depth: int, usual: str = "A") -> Callable[..., Any]:
+    """The constructor of the network with `depth` layers, 6n + 2; `usual` is its shortcut if none is asked for."""
+
     def build(
         in_channels: int = 3,
         num_classes: int = 10,
@@ -68,14 +70,14 @@ def _of_depth(depth: int, usual: str = "A") -> Callable[..., Any]:
     return build
 
 
-resnet20_cifar = _of_depth(20)
-resnet32_cifar = _of_depth(32)
-resnet44_cifar = _of_depth(44)
-resnet56_cifar = _of_depth(56)
-resnet110_cifar = _of_depth(110)
-resnet1202_cifar = _of_depth(1202)
-plain20_cifar = _of_depth(20, "none")
-plain32_cifar = _of_depth(32, "none")
-plain44_cifar = _of_depth(44, "none")
-plain56_cifar = _of_depth(56, "none")
-plain110_cifar = _of_depth(110, "none")
+resnet20_cifar = of_depth(20)
+resnet32_cifar = of_depth(32)
+resnet44_cifar = of_depth(44)
+resnet56_cifar = of_depth(56)
+resnet110_cifar = of_depth(110)
+resnet1202_cifar = of_depth(1202)
+plain20_cifar = of_depth(20, "none")
+plain32_cifar = of_depth(32, "none")
+plain44_cifar = of_depth(44, "none")
+plain56_cifar = of_depth(56, "none")
+plain110_cifar = of_depth(110, "none")

@@ -116,8 +116,8 @@ class _Correlation(Function):
     @staticmethod
     def forward(x: Tensor, weight: Tensor, stride: tuple[int, ...], dilation: tuple[int, ...], groups: int) -> Tensor:
         counts = window_counts(x.shape[2:], weight.shape[2:], stride, dilation)
-        y = _kernels(weight, groups, len(x)) @ _columns(x, weight.shape, stride, dilation, groups)
-        return y.reshape(len(x), len(weight), *counts)
+        y = _kernels(weight, groups, x.shape[0]) @ _columns(x, weight.shape, stride, dilation, groups)
+        return y.reshape(x.shape[0], len(weight), *counts)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -127,7 +127,7 @@ class _Correlation(Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        batch, counts = len(x), gradient.shape[2:]
+        batch, counts = x.shape[0], gradient.shape[2:]
         rows = gradient.reshape(batch * ctx.groups, len(weight) // ctx.groups, math.prod(counts))
         of_x = of_weight = None
         if ctx.needs_input_grad[0]:
@@ -146,7 +146,7 @@ def _columns(
     """`(batch · groups, entries of a kernel, windows)` for a weight of this shape."""
     axes = len(shape) - 2
     patches = windows(x, shape[2:], stride, dilation)  # (batch, in_channels, *kernel, *counts)
-    return patches.reshape(len(x) * groups, math.prod(shape[1:]), math.prod(patches.shape[-axes:]))
+    return patches.reshape(x.shape[0] * groups, math.prod(shape[1:]), math.prod(patches.shape[-axes:]))
 
 
 def _kernels(weight: Tensor, groups: int, batch: int) -> Tensor:

@@ -121,7 +121,7 @@ def group_norm(
     channels = _channels(x, *(given for given in (weight, bias) if given is not None))
     if num_groups < 1 or channels % num_groups:
         raise ShapeError(f"x: expected channels in {num_groups} groups of equal size, got {tuple(x.shape)}")
-    grouped = x.reshape(len(x), num_groups, -1)
+    grouped = x.reshape(x.shape[0], num_groups, -1)
     return _scale_and_shift(_standardise(grouped, (-1,), eps)[0].reshape(x.shape), weight, bias)
 
 

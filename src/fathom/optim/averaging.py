@@ -171,10 +171,11 @@ def update_statistics(model: Weights, batches: Iterable[tuple[Tensor, ...]]) -> 
     Twin: `torch.optim.swa_utils.update_bn`. Source: Izmailov et al. 2018, arXiv 1803.05407, section 3.2.
 
     Args:
-        model: in evaluation mode, as it is left; nothing happens if it has no running statistics.
+        model: in evaluation mode, as it is left; nothing happens if it has no running statistics. Layers whose
+            parameters are frozen keep theirs.
         batches: `(input, …, target)`; the target is not looked at.
     """
-    layers = [part for part in model.modules() if getattr(part, "running_mean", None) is not None]
+    layers = [part for part in model.modules() if getattr(part, "running_mean", None) is not None and not _frozen(part)]
     if not layers:
         return
     momenta = [layer.momentum for layer in layers]
@@ -189,3 +190,9 @@ def update_statistics(model: Weights, batches: Iterable[tuple[Tensor, ...]]) -> 
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
         layer.eval()
+
+
+def _frozen(layer: Any) -> bool:
+    """Whether none of its parameters learns; its statistics stay as well then."""
+    learning = [parameter.requires_grad for parameter in layer.parameters()]
+    return bool(learning) and not any(learning)

@@ -5,7 +5,9 @@ same input gives the same bytes.
 """
 
 from fathom.plot.charts import bars, heatmap, histogram, lines
+from fathom.plot.classes import confusion_matrix, per_class, reliability
 from fathom.plot.curves import Curves, curves
+from fathom.plot.layers import feature_maps, filters, heat_maps
 from fathom.plot.live import LiveCurve, chart
 from fathom.plot.page import Row, html, markdown
 from fathom.plot.pictures import images
@@ -17,13 +19,19 @@ __all__ = [
     "Row",
     "bars",
     "chart",
+    "confusion_matrix",
     "contours",
     "curves",
+    "feature_maps",
+    "filters",
+    "heat_maps",
     "heatmap",
     "histogram",
     "html",
     "images",
     "lines",
     "markdown",
+    "per_class",
     "plane",
+    "reliability",
 ]

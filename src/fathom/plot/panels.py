@@ -21,6 +21,7 @@ class Panel:
         series: name to y values, or to the pair `(x, y)`; a name has the same colour in every panel of a picture.
         theory: what a line should be, under the line's name. Then the theory is the line, and what was measured are
             dots on it.
+        thin: a second line under a line's name, thinner and in its colour.
         ylim: lowest and highest y shown; None fits the values.
         whole: ticks of x at whole numbers only.
         names: whether the lines are named at their right ends.
@@ -30,6 +31,7 @@ class Panel:
 
     series: Series
     theory: Series = field(default_factory=dict)
+    thin: Series = field(default_factory=dict)
     title: str = ""
     xlabel: str = ""
     ylabel: str = ""
@@ -90,7 +92,7 @@ def _draw(axes: Any, chart: Panel, colours: Mapping[str, str]) -> None:
         style = "none" if name in chart.theory else "-"
         dots = name in chart.theory or len(x) <= 12
         axes.plot(x, y, color=colours[name], marker="o" if dots else None, markersize=3.2, linestyle=style)
-    for name, values in chart.theory.items():
+    for name, values in {**chart.theory, **chart.thin}.items():
         axes.plot(*_shown(name, values, chart.logy), color=colours.get(name, FAINT), linewidth=0.9, zorder=1.5)
     if chart.ylim is not None:
         axes.set_ylim(*chart.ylim)

@@ -30,7 +30,7 @@ def images(
         titles: one line under each image; not together with `truth`.
         columns: images a row.
     """
-    prepared = [_displayable(array(picture)) for picture in pictures]
+    prepared = [displayable(array(picture)) for picture in pictures]
     if not prepared:
         raise InputError("images: expected at least one picture, got none")
     for name, labels in (("titles", titles), ("truth", truth), ("predicted", predicted)):
@@ -46,24 +46,30 @@ def images(
         for axes in grid.flat:
             axes.axis("off")
         for number, (axes, picture) in enumerate(zip(grid.flat, prepared, strict=False)):
-            axes.imshow(picture, cmap="gray", interpolation="nearest")
+            axes.imshow(picture, cmap="gray", interpolation="nearest" if max(picture.shape[:2]) < 64 else "antialiased")
             if predicted is not None:
                 actual = truth[number] if truth is not None else None
-                _tell(axes, str(predicted[number]), actual)
+                tell(axes, str(predicted[number]), actual)
             elif titles is not None:
                 axes.set_title(str(titles[number]), fontsize=9, fontweight="normal", loc="center", pad=4, y=1.0)
     return Path(path)
 
 
-def _tell(axes: Any, predicted: str, actual: str | None) -> None:
+def tell(axes: Any, predicted: str, actual: str | None, room: int = 21) -> None:
+    """Write over a picture what it was taken for; if that is not what it is, crossed, red, and with the truth below.
+
+    Args:
+        room: letters that fit over the picture; longer lines are written smaller.
+    """
     wrong = actual is not None and predicted != str(actual)
     text = f"✗ {predicted}" if wrong else predicted
     below = f"\ntrue: {actual}" if wrong else ""
     if actual is not None and not wrong:
         text, below = f"✓ {predicted}", "\n "
+    longest = max(map(len, (text + below).split("\n")))
     axes.set_title(
         text + below,
-        fontsize=9,
+        fontsize=max(6, min(9, 9 * room / longest)),
         fontweight="normal",
         loc="center",
         pad=4,
@@ -72,7 +78,7 @@ def _tell(axes: Any, predicted: str, actual: str | None) -> None:
     )
 
 
-def _displayable(picture: np.ndarray) -> np.ndarray:
+def displayable(picture: np.ndarray) -> np.ndarray:
     """One image as `(height, width)` or `(height, width, 3)`, in 0–1 or bytes."""
     if picture.ndim == 3 and picture.shape[0] in (1, 3):
         picture = np.moveaxis(picture, 0, -1)

@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +11,22 @@ import torch
 from torch import nn
 
 from fathom import data, metrics, plot
-from fathom.errors import InputError
+from fathom.data import augment
+from fathom.errors import InputError, RunFolderError
 from fathom.layers import namespace
+from fathom.recipes import _exports, _start
 from fathom.recipes._inputs import encode
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener, TrainConfig, evaluate, experiment, load_model
 from fathom.train.experiment import Task, describe, held_out, measured_again
+from fathom.train.export import Exportable
+from fathom.train.normalised import scaled, statistics
 
 Build = Callable[[Any, Mapping[str, Any]], nn.Module]
 """`(config, about)` to a fresh model; `about` is what the run folder's `data.json` holds."""
 
 MEASURES = {"accuracy": metrics.accuracy}
+IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])  # mean and spread of its pictures, as weights of it want
 
 
 def load_splits(config: TrainConfig, **wishes: Any) -> tuple[data.Dataset, data.Dataset]:
@@ -29,7 +36,7 @@ def load_splits(config: TrainConfig, **wishes: Any) -> tuple[data.Dataset, data.
         raise InputError(
             f"{config.data} has no classes, which this recipe sorts into; try fathom train linear-regression"
         )
-    return train, test
+    return with_scales(train, getattr(config, "normalise", "")), test
 
 
 def count_inputs(about: Mapping[str, Any]) -> int:
@@ -37,98 +44,222 @@ def count_inputs(about: Mapping[str, Any]) -> int:
     return math.prod(about["example_shape"])
 
 
-def run_classifier(
-    recipe: str,
-    config: TrainConfig,
-    build: Build,
-    *,
-    published: Sequence[Mapping[str, Any]],
-    folder: RunFolder | None,
-    listeners: Sequence[Listener],
-    wishes: Mapping[str, Any] | None = None,
-    pictures_only: bool = False,
-) -> Result:
-    """Train with cross-entropy, count how often it is right, keep the epoch with the best test accuracy.
+@dataclass(frozen=True, kw_only=True)
+class PictureConfig(TrainConfig):
+    """What changes the numbers of a run on pictures.
 
     Args:
+        augment: how each batch of training pictures is varied: transforms joined by +, options behind each, as in
+            crop,padding=4+flip; empty for none. There are flip (p=0.5), flip-vertical (p=0.5), crop (padding=4),
+            resized-crop (scale=0.08/1, ratio=0.75/1.33), rotate (degrees=15), colour-jitter (brightness=0.4,
+            contrast=0.4, saturation=0.4, hue=0.1), cut-out (size=0.5), erase (p=0.5, scale=0.02/0.33, ratio=0.3/3.3),
+            mix-up (alpha=0.2), cut-mix (alpha=1), trivial-augment, rand-augment (count=2, magnitude=10) and
+            auto-augment (policy=cifar10). Testing and prediction take pictures as they are.
+        normalise: what is taken from each channel, and by what it is divided, before the first layer: data (mean and
+            standard deviation of the training pictures), imagenet, or MEAN,STD with slashes between the channels, as in
+            0.5,0.25 or 0.49/0.48/0.45,0.25/0.24/0.26; empty leaves pixels from 0 to 1. It belongs to the model, so
+            testing, prediction and export have it too.
+        from_: fine-tune instead of learning from random weights: a run folder (its best epoch), a file of weights of
+            the same network, or published, for which EfficientNet-Lite0 has a package. The last layer is new and learns
+            10 times as fast. Pictures are normalised as there, unless --normalise says otherwise.
+        freeze: with --from, the lowest stages, which learn nothing: how many, or the name of the topmost of them.
+        discriminative: with --from, by how much each stage learns slower than the one above it, as in 2.6.
+    """
+
+    augment: str = ""
+    normalise: str = ""
+    from_: str = ""
+    freeze: str = ""
+    discriminative: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check every range, and the names of the transforms."""
+        super().__post_init__()
+        _start.check(self)
+        if self.augment:
+            augment.check(self.augment)
+        if self.normalise:
+            scales(self.normalise)
+            if self.rung == "numpy":
+                raise InputError(f"--normalise: expected none on rung numpy, got {self.normalise}; leave it out")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classifier:
+    """What the module of a recipe that sorts examples into classes offers: `run`, `measure`, `predict` and `draw`.
+
+    Args:
+        recipe: its name.
+        config: the class of its settings.
+        build: gives the fresh model.
+        published: the source's figures.
         wishes: what the model asks of pictures (`size`, `channels`), unless the user says otherwise.
         pictures_only: the model can't take rows of numbers.
     """
-    train, test = load_splits(config, **(wishes or {}))
-    if pictures_only:
-        train.require_images()
-    about = describe(train)
-    task = Task(
-        build=lambda: build(config, about),
-        loss=namespace(config.rung).CrossEntropyLoss(),
-        measures=MEASURES,
-        monitor="test_accuracy",
-        maximise=True,
-    )
-    return experiment(recipe, config, task, train, test, published=published, folder=folder, listeners=listeners)
+
+    recipe: str
+    config: type[TrainConfig]
+    build: Build
+    published: Sequence[Mapping[str, Any]]
+    wishes: Mapping[str, Any] = field(default_factory=dict)
+    pictures_only: bool = True
+
+    def run(
+        self, config: TrainConfig, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()
+    ) -> Result:
+        """Train with cross-entropy, count how often it is right, keep the epoch with the best test accuracy."""
+        train, test = load_splits(config, **self.wishes)
+        if self.pictures_only:
+            train.require_images()
+        start = _start.Start.of(config, folder)
+        train = start.examples(train)
+        about = describe(train)
+        task = Task(
+            build=lambda: start.begin(self.network(config, about)),
+            loss=namespace(config.rung).CrossEntropyLoss(),
+            measures=MEASURES,
+            monitor="test_accuracy",
+            maximise=True,
+            groups=start.groups,
+        )
+        return experiment(
+            self.recipe,
+            config,
+            task,
+            train,
+            test,
+            published=self.published,
+            folder=folder,
+            listeners=listeners,
+            batch_transform=varied(config, about),
+            amend=start.noted,
+        )
+
+    def network(self, config: Any, about: Mapping[str, Any]) -> nn.Module:
+        """A fresh model that takes pixels in 0–1, whatever it is told to make of them first."""
+        return scaled(self.build(config, about), about)
+
+    def trained(self, folder: RunFolder) -> tuple[nn.Module, TrainConfig]:
+        """The best model of a run and its settings."""
+        config = self.config(**folder.config).for_reading()
+        try:
+            return load_model(folder, lambda: self.network(config, folder.data)), config
+        except RunFolderError:
+            _start.check_classes(folder, self.network(config, folder.data), len(folder.data["classes"]))
+            raise
+
+    def asked(self, folder: RunFolder) -> dict[str, Any]:
+        """What the run's model asks of pictures: the shape of those that it has learnt."""
+        about = folder.data
+        shape = {"size": tuple(about["image_size"]), "channels": about["channels"]} if about["kind"] == "images" else {}
+        return {**self.wishes, **shape}
+
+    def opened(self, folder: RunFolder) -> tuple[nn.Module, TrainConfig, data.Dataset]:
+        """The best model of a run, its settings, and its test examples."""
+        model, config = self.trained(folder)
+        _, test = load_splits(config, **self.asked(folder))
+        if (learnt := folder.data["classes"]) != (there := test.about["classes"]):
+            raise InputError(
+                f"{folder.path} has learnt {len(learnt)} classes, but {config.data} has {len(there)} or others "
+                f"({', '.join(map(str, there[:4]))}, …); {_start.advice(folder)}"
+            )
+        return model, config, test
+
+    def measure(self, folder: RunFolder) -> Result:
+        """Measure the best model of a run on its test data again."""
+        model, config, test = self.opened(folder)
+        measures = {"loss": namespace(config.rung).CrossEntropyLoss(), **MEASURES}
+        measured = evaluate(model, held_out(test, config), measures, precision=config.precision)
+        return measured_again(folder, config, measured, test.used, self.published, "the checkpoint of the best epoch")
+
+    def predict(self, folder: RunFolder, source: str | Path) -> Prediction:
+        """Sort one example into the classes that the run has learnt.
+
+        Args:
+            source: a picture file of any size (it is brought to the size that the model was trained on), a CSV file
+                (its first row decides, and `extra` holds what all rows are taken for), or numbers with commas between.
+
+        Raises:
+            DataError: the file is none that can be read.
+        """
+        model, _ = self.trained(folder)
+        examples = encode(folder.data, source)
+        with torch.inference_mode():
+            probabilities = model(examples).softmax(dim=1)
+        classes = folder.data["classes"]
+        labels = [classes[number] for number in probabilities.argmax(dim=1).tolist()]
+        order = probabilities[0].argsort(descending=True, stable=True).tolist()
+        ranked = {classes[number]: float(probabilities[0, number]) for number in order}
+        extra = {"rows": labels} if len(labels) > 1 else {}
+        return Prediction(input=str(source), label=labels[0], probabilities=ranked, extra=extra)
+
+    def exportable(self, folder: RunFolder) -> Exportable:
+        """The best model of a run, to be handed over."""
+        model, config = self.trained(folder)
+        build = partial(self.network, config, folder.data)
+        return _exports.of_examples(
+            folder, model, build, output="logits", meaning=_exports.LOGITS, wishes=self.asked(folder)
+        )
+
+    def draw(self, folder: RunFolder) -> list[Path]:
+        """A picture of the first 12 test images with their true and predicted labels, wrong ones marked."""
+        model, config = self.trained(folder)
+        if folder.data["kind"] != "images":
+            return []
+        _, test = load_splits(config, **self.asked(folder))
+        images, target = data.pixels(test.tensors["x"][:12]), test.tensors["y"][:12]
+        with torch.inference_mode():
+            predicted = model(images).argmax(dim=1)
+        classes = folder.data["classes"]
+        return [
+            plot.images(
+                folder.path / "predictions.png",
+                images,
+                truth=[classes[number] for number in target.tolist()],
+                predicted=[classes[number] for number in predicted.tolist()],
+            )
+        ]
 
 
-def trained(folder: RunFolder, config_class: type[TrainConfig], build: Build) -> tuple[nn.Module, TrainConfig]:
-    """The best model of a run and its settings."""
-    config = config_class(**folder.config).for_reading()
-    return load_model(folder, lambda: build(config, folder.data)), config
+def varied(config: TrainConfig, about: Mapping[str, Any]) -> augment.Transform | None:
+    """How `config` wants batches of the training pictures that `about` tells of augmented; None if it does not."""
+    wanted = getattr(config, "augment", "")
+    return augment.create(wanted, len(about["classes"])) if wanted else None
 
 
-def measure_classifier(
-    folder: RunFolder,
-    config_class: type[TrainConfig],
-    build: Build,
-    published: Sequence[Mapping[str, Any]],
-    wishes: Mapping[str, Any] | None = None,
-) -> Result:
-    """Measure the best model of a run on its test data again."""
-    model, config = trained(folder, config_class, build)
-    _, test = load_splits(config, **(wishes or {}))
-    measures = {"loss": namespace(config.rung).CrossEntropyLoss(), **MEASURES}
-    measured = evaluate(model, held_out(test, config), measures, precision=config.precision)
-    return measured_again(folder, config, measured, test.used, published, "the checkpoint of the best epoch")
-
-
-def predict_class(folder: RunFolder, source: str | Path, config_class: type[TrainConfig], build: Build) -> Prediction:
-    """Sort one example into the classes that the run has learnt.
-
-    Args:
-        source: a picture file of any size (it is brought to the size that the model was trained on), a CSV file (its
-            first row decides, and `extra` holds what all rows are taken for), or numbers with commas between them.
+def scales(text: str) -> tuple[list[float], list[float]] | None:
+    """Mean and spread that `--normalise` names; None for those of the data.
 
     Raises:
-        DataError: the file is none that can be read.
+        InputError: it is no name and no numbers, or a spread is not above 0.
     """
-    model, _ = trained(folder, config_class, build)
-    about = folder.data
-    examples = encode(about, source)
-    with torch.inference_mode():
-        probabilities = model(examples).softmax(dim=1)
-    classes = about["classes"]
-    labels = [classes[number] for number in probabilities.argmax(dim=1).tolist()]
-    order = probabilities[0].argsort(descending=True, stable=True).tolist()
-    ranked = {classes[number]: float(probabilities[0, number]) for number in order}
-    extra = {"rows": labels} if len(labels) > 1 else {}
-    return Prediction(input=str(source), label=labels[0], probabilities=ranked, extra=extra)
+    if text in ("data", "imagenet"):
+        return IMAGENET if text == "imagenet" else None
+    try:
+        mean, std = ([float(word) for word in part.split("/")] for part in text.split(","))
+    except ValueError:
+        mean, std = [], []
+    if not mean or len(mean) != len(std) or not all(map(math.isfinite, mean)) or not all(0 < s < math.inf for s in std):
+        raise InputError(f"--normalise: expected data, imagenet, or MEAN,STD as in 0.5,0.25, got {text!r}")
+    return mean, std
 
 
-def draw_predictions(
-    folder: RunFolder, config_class: type[TrainConfig], build: Build, wishes: Mapping[str, Any] | None = None
-) -> list[Path]:
-    """A picture of the first 12 test images with their true and predicted labels, wrong ones marked."""
-    model, config = trained(folder, config_class, build)
-    if folder.data["kind"] != "images":
-        return []
-    _, test = load_splits(config, **(wishes or {}))
-    images, target = test.tensors["x"][:12], test.tensors["y"][:12]
-    with torch.inference_mode():
-        predicted = model(images).argmax(dim=1)
-    classes = folder.data["classes"]
-    return [
-        plot.images(
-            folder.path / "predictions.png",
-            images,
-            truth=[classes[number] for number in target.tolist()],
-            predicted=[classes[number] for number in predicted.tolist()],
+def with_scales(train: data.Dataset, text: str) -> data.Dataset:
+    """The set with the mean and spread of its channels in `about`, as `--normalise` wants them."""
+    if not text:
+        return train
+    x = train.require_images().tensors["x"]
+    mean, std = scales(text) or statistics(x)
+    channels = x.shape[1]
+    if len(mean) == 1:
+        mean, std = mean * channels, std * channels
+    if len(mean) != channels:
+        raise InputError(
+            f"--normalise: expected numbers for {channels} channel{'s' * (channels > 1)}, got {len(mean)}; give data"
         )
-    ]
+    return replace(train, about={**train.about, "mean": mean, "std": std})
+
+
+def pictured(about: Mapping[str, Any]) -> dict[str, Any]:
+    """What the constructors of networks for pictures must know of them: channels, and the number of classes."""
+    return {"in_channels": about["example_shape"][0], "num_classes": len(about["classes"])}

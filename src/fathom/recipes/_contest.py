@@ -60,14 +60,25 @@ class Contest:
         reference: whose loss and accuracy also go by plain `loss` and `accuracy`.
         loss: `(logits, target)` to the batch's mean.
         rules: how each learns, by name, or how all do.
+        groups: torch's parameter groups, with rates of their own, by name; of all others every parameter learns alike.
     """
 
-    def __init__(self, models: nn.ModuleDict, reference: str, loss: Measure, rules: Rule | Mapping[str, Rule]) -> None:
+    def __init__(
+        self,
+        models: nn.ModuleDict,
+        reference: str,
+        loss: Measure,
+        rules: Rule | Mapping[str, Rule],
+        groups: Mapping[str, list[dict[str, Any]]] | None = None,
+    ) -> None:
         self.models, self.reference, self.loss = models, reference, loss
         self.rules = dict.fromkeys(models, rules) if isinstance(rules, Rule) else dict(rules)
+        learning = {name: [{"params": list(model.parameters())}] for name, model in models.items()} | dict(groups or {})
         self.optimizers = {
-            name: optim.create(self.rules[name].optimizer, model.parameters(), self.rules[name].lr)
-            for name, model in models.items()
+            name: optim.create(self.rules[name].optimizer, learning[name], self.rules[name].lr) for name in models
+        }
+        self.rates = {
+            name: [group["lr"] for group in optimizer.param_groups] for name, optimizer in self.optimizers.items()
         }
         self.updates = dict.fromkeys(models, 0)
 
@@ -94,8 +105,8 @@ class Contest:
         """One update of one contestant, if its numbers are finite; its loss and accuracy before it."""
         model, optimizer, rule = self.models[name], self.optimizers[name], self.rules[name]
         if rule.schedule is not None:
-            for group in optimizer.param_groups:
-                group["lr"] = rule.lr * rule.schedule(self.updates[name])
+            for group, rate in zip(optimizer.param_groups, self.rates[name], strict=True):
+                group["lr"] = rate * rule.schedule(self.updates[name])
         self.updates[name] += 1
         optimizer.zero_grad()
         logits = model(x)

@@ -12,7 +12,7 @@ from fathom.data.ngrams import NGramModel
 from fathom.data.tokens import letters_only, tokenise
 from fathom.data.vocabulary import Vocab
 from fathom.data.windows import Windows
-from fathom.errors import InputError
+from fathom.errors import DataError, InputError
 from fathom.layers import namespace
 from fathom.records import Prediction, RunFolder
 from fathom.registry import unknown
@@ -92,6 +92,15 @@ def load_texts(name: str, **wishes: Any) -> tuple[data.Dataset, data.Dataset]:
 def load_splits(config: LanguageConfig, **wishes: Any) -> tuple[data.Dataset, data.Dataset]:
     """`load_texts` of the settings' data."""
     return load_texts(config.data, **wishes)
+
+
+def check_same_tokens(about: Mapping[str, Any], text: data.Dataset) -> None:
+    """DataError if the tokens of `text` are not those of the run whose `data.json` holds `about`."""
+    if text.about["vocab"] != about["vocab"]:
+        raise DataError(
+            f"expected the text that the run has learnt, with its {len(about['vocab']):,} tokens, got {text.used.name} "
+            f"with {len(text.about['vocab']):,}; if it is in a folder, set FATHOM_DATA to that"
+        )
 
 
 def windows(config: LanguageConfig, examples: Examples, training: bool, device: torch.device) -> Windows:

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ from torch.nn.functional import cross_entropy
 
 from fathom.errors import InputError
 from fathom.plot.panels import Panel, panels
+from fathom.recipes import _exports
 from fathom.recipes import _language as language
 from fathom.recipes._gates import draw_gates
 from fathom.recipes._language import LanguageConfig
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener, evaluate, experiment, load_model
 from fathom.train.experiment import measured_again
+from fathom.train.export import Exportable
 from fathom.train.sequences import Carried
 
 
@@ -54,6 +57,7 @@ class LanguageModel:
         """Measure the best model of a run on the held-out text again, with n-grams of the training text beside it."""
         config = self.config(**folder.config).for_reading()
         train, test = language.load_splits(config, **self.wishes)
+        language.check_same_tokens(folder.data, train)
         task = language.task(self.cell, config, folder.data)
         called: Any = Carried(load_model(folder, task.build))
         unseen = language.windows(config, test, False, torch.device("cpu"))
@@ -97,12 +101,20 @@ class LanguageModel:
         extra = {"tokens": count, "perplexity": math.exp(-total / count)}
         return Prediction(input=source, label=total, extra=extra)
 
+    def exportable(self, folder: RunFolder) -> Exportable:
+        """One step of the best model, its state as tensors; of torch's layers, which can be traced for any batch."""
+        config = replace(self.config(**folder.config), rung="torch")
+        model = language.trained(folder, self.cell, config, "best")
+        return _exports.of_tokens(folder, model, partial(language.build, self.cell, config, folder.data))
+
     def draw(self, folder: RunFolder) -> list[Path]:
         """Perplexity by epoch on both parts of the text, that of n-grams beside it; the gates over a sentence."""
         if folder.result is None:
             return []
         config = self.config(**folder.config)
-        counted = language.baselines(*language.load_splits(config, **self.wishes))
+        train, test = language.load_splits(config, **self.wishes)
+        language.check_same_tokens(folder.data, train)
+        counted = language.baselines(train, test)
         history = folder.result.history
         epochs = [record["epoch"] for record in history]
         ends = [epochs[0], epochs[-1]]

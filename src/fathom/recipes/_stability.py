@@ -170,7 +170,7 @@ def measure_signals(model: nn.Module, x: Tensor, y: Tensor) -> Signals:
 
 def measure_on_examples(model: nn.Module, examples: data.Dataset, count: int = 256) -> Signals:
     """`measure_signals` on the first `count` examples."""
-    return measure_signals(model, examples.tensors["x"][:count], examples.tensors["y"][:count])
+    return measure_signals(model, data.pixels(examples.tensors["x"][:count]), examples.tensors["y"][:count])
 
 
 NODES = np.linspace(-9, 9, 10_000)  # none at 0, where ReLU has its kink; symmetric, so that its halves are exact

@@ -110,7 +110,7 @@ def small_sets(train: data.Dataset, config: Config) -> tuple[Tensor, Tensor]:
         places = torch.randperm(len(x), generator=random)[: config.examples]
         wrong = torch.rand(config.examples, generator=random) < config.label_noise
         other = torch.randint(1, classes, (config.examples,), generator=random)
-        chosen.append(x[places])
+        chosen.append(data.pixels(x[places]))
         labels.append(torch.where(wrong, (y[places] + other) % classes, y[places]))
     return torch.stack(chosen, dim=1), torch.stack(labels, dim=1)
 

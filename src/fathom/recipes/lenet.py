@@ -1,18 +1,14 @@
 """LeNet with sigmoids on Fashion-MNIST, as the book trains it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from fathom import models
 from fathom.models.initialise import xavier
-from fathom.models.lenet import lenet
-from fathom.recipes import _classifier as classifier
-from fathom.records import Prediction, Result, RunFolder
-from fathom.train import Listener, TrainConfig
+from fathom.recipes._classifier import Classifier, PictureConfig
 
 SECTION = "d2l-zh 6.6"
 DATA = "fashion-mnist"
@@ -24,7 +20,7 @@ WISHES = {"size": 28, "channels": 1}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(TrainConfig):
+class Config(PictureConfig):
     """The book's settings: SGD at 0.9, batches of 256, 10 epochs, Xavier initialisation."""
 
     RUNGS = ("torch", "scratch", "numpy")
@@ -37,7 +33,7 @@ def build(config: Config, about: Mapping[str, Any]) -> nn.Module:
     """LeNet for pictures of that size and number of classes, its weights by Xavier and Glorot's rule."""
     channels, *size = about["example_shape"]
     return models.on_rung(
-        lenet,
+        "lenet",
         config.rung,
         initialise=xavier,
         in_channels=channels,
@@ -46,30 +42,5 @@ def build(config: Config, about: Mapping[str, Any]) -> nn.Module:
     )
 
 
-def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()) -> Result:
-    """Train LeNet and measure it on the test images after each epoch."""
-    return classifier.run_classifier(
-        "lenet",
-        config,
-        build,
-        published=PUBLISHED,
-        folder=folder,
-        listeners=listeners,
-        wishes=WISHES,
-        pictures_only=True,
-    )
-
-
-def measure(folder: RunFolder) -> Result:
-    """Measure a run's best model again."""
-    return classifier.measure_classifier(folder, Config, build, PUBLISHED, WISHES)
-
-
-def predict(folder: RunFolder, source: str | Path) -> Prediction:
-    """What is in the picture file `source`?"""
-    return classifier.predict_class(folder, source, Config, build)
-
-
-def draw(folder: RunFolder) -> list[Path]:
-    """Twelve test images with what the run's best model takes them for."""
-    return classifier.draw_predictions(folder, Config, build, WISHES)
+RECIPE = Classifier(recipe="lenet", config=Config, build=build, published=PUBLISHED, wishes=WISHES)
+run, measure, predict, draw = RECIPE.run, RECIPE.measure, RECIPE.predict, RECIPE.draw

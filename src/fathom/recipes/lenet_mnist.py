@@ -1,14 +1,10 @@
 """LeNet on handwritten digits, the task for which it was made."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from fathom.recipes import _classifier as classifier
+from fathom.recipes._classifier import Classifier, PictureConfig
 from fathom.recipes.lenet import WISHES, build
-from fathom.records import Prediction, Result, RunFolder
-from fathom.train import Listener, TrainConfig
 
 SECTION = "LeCun et al. 1998"
 DATA = "mnist"
@@ -25,7 +21,7 @@ PUBLISHED: list[dict[str, Any]] = [
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(TrainConfig):
+class Config(PictureConfig):
     """The book's settings for Fashion-MNIST: SGD at 0.9, batches of 256, 10 epochs, Xavier initialisation."""
 
     RUNGS = ("torch", "scratch", "numpy")
@@ -34,30 +30,5 @@ class Config(TrainConfig):
     data: str = DATA
 
 
-def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()) -> Result:
-    """Train LeNet and measure it on the test images after each epoch."""
-    return classifier.run_classifier(
-        "lenet-mnist",
-        config,
-        build,
-        published=PUBLISHED,
-        folder=folder,
-        listeners=listeners,
-        wishes=WISHES,
-        pictures_only=True,
-    )
-
-
-def measure(folder: RunFolder) -> Result:
-    """Measure a run's best model again."""
-    return classifier.measure_classifier(folder, Config, build, PUBLISHED, WISHES)
-
-
-def predict(folder: RunFolder, source: str | Path) -> Prediction:
-    """Which digit is in the picture file `source`? White on black, as MNIST has them."""
-    return classifier.predict_class(folder, source, Config, build)
-
-
-def draw(folder: RunFolder) -> list[Path]:
-    """Twelve test images with what the run's best model takes them for."""
-    return classifier.draw_predictions(folder, Config, build, WISHES)
+RECIPE = Classifier(recipe="lenet-mnist", config=Config, build=build, published=PUBLISHED, wishes=WISHES)
+run, measure, predict, draw = RECIPE.run, RECIPE.measure, RECIPE.predict, RECIPE.draw

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ from torch import nn
 
 from fathom import models, plot
 from fathom.models.initialise import normal
+from fathom.recipes import _exports
 from fathom.recipes import _regression as regression
 from fathom.recipes._inputs import encode
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener, TrainConfig, experiment, load_model
 from fathom.train.experiment import Task, describe
+from fathom.train.export import Exportable
 
 SECTION = "d2l-zh 3.2, 3.3"
 DATA = "synthetic-linear"
@@ -104,6 +107,13 @@ def predict(folder: RunFolder, source: str | Path) -> Prediction:
     examples = encode(folder.data, source)
     with torch.inference_mode():
         return regression.prediction(source, model(examples)[:, 0].tolist())
+
+
+def exportable(folder: RunFolder) -> Exportable:
+    """The best model of a run, to be handed over."""
+    build_again = partial(build, Config(**folder.config).for_reading(), folder.data)
+    meaning = _exports.target_in_words(folder.data)
+    return _exports.of_examples(folder, trained(folder), build_again, output="y", meaning=meaning)
 
 
 def draw(folder: RunFolder) -> list[Path]:

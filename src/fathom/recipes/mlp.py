@@ -1,8 +1,7 @@
 """A multilayer perceptron on Fashion-MNIST; given time, it learns its training images by heart."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -10,9 +9,8 @@ from torch import nn
 from fathom import models
 from fathom.errors import InputError
 from fathom.models.initialise import normal
-from fathom.recipes import _classifier as classifier
-from fathom.records import Prediction, Result, RunFolder
-from fathom.train import Listener, TrainConfig
+from fathom.recipes._classifier import Classifier, count_inputs
+from fathom.train import TrainConfig
 
 SECTION = "d2l-zh 4.2, 4.3"
 DATA = "fashion-mnist"
@@ -53,27 +51,11 @@ def build(config: Config, about: Mapping[str, Any]) -> nn.Module:
         "mlp",
         config.rung,
         initialise=normal,
-        in_features=classifier.count_inputs(about),
+        in_features=count_inputs(about),
         hidden_sizes=config.hidden_sizes,
         num_classes=len(about["classes"]),
     )
 
 
-def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()) -> Result:
-    """Train the perceptron and measure it on the test examples after each epoch."""
-    return classifier.run_classifier("mlp", config, build, published=PUBLISHED, folder=folder, listeners=listeners)
-
-
-def measure(folder: RunFolder) -> Result:
-    """Measure a run's best model again."""
-    return classifier.measure_classifier(folder, Config, build, PUBLISHED)
-
-
-def predict(folder: RunFolder, source: str | Path) -> Prediction:
-    """What is in `source`: a picture file, or a CSV file if the run was trained on one?"""
-    return classifier.predict_class(folder, source, Config, build)
-
-
-def draw(folder: RunFolder) -> list[Path]:
-    """Twelve test images with what the run's best model takes them for."""
-    return classifier.draw_predictions(folder, Config, build)
+RECIPE = Classifier(recipe="mlp", config=Config, build=build, published=PUBLISHED, pictures_only=False)
+run, measure, predict, draw = RECIPE.run, RECIPE.measure, RECIPE.predict, RECIPE.draw

@@ -1,8 +1,7 @@
 """A multilayer perceptron disturbed while it learns: by dropout, noisy inputs, weights replaced at random."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,9 +11,8 @@ from torch.func import functional_call
 from fathom import models
 from fathom.errors import InputError
 from fathom.models.initialise import normal
-from fathom.recipes import _classifier as classifier
-from fathom.records import Prediction, Result, RunFolder
-from fathom.train import Listener, TrainConfig
+from fathom.recipes._classifier import Classifier, count_inputs
+from fathom.train import TrainConfig
 
 SECTION = "d2l-zh 4.6"
 DATA = "fashion-mnist"
@@ -100,7 +98,7 @@ def build(config: Config, about: Mapping[str, Any]) -> nn.Module:
         "mlp",
         config.rung,
         initialise=normal,
-        in_features=classifier.count_inputs(about),
+        in_features=count_inputs(about),
         hidden_sizes=config.hidden_sizes,
         num_classes=len(about["classes"]),
         dropout=config.dropout,
@@ -108,23 +106,5 @@ def build(config: Config, about: Mapping[str, Any]) -> nn.Module:
     return Disturbed(model, config.input_noise, config.weight_replacement)
 
 
-def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()) -> Result:
-    """Train the perceptron under these disturbances and measure it, undisturbed, after each epoch."""
-    return classifier.run_classifier(
-        "mlp-dropout", config, build, published=PUBLISHED, folder=folder, listeners=listeners
-    )
-
-
-def measure(folder: RunFolder) -> Result:
-    """Measure a run's best model again."""
-    return classifier.measure_classifier(folder, Config, build, PUBLISHED)
-
-
-def predict(folder: RunFolder, source: str | Path) -> Prediction:
-    """What is in `source`: a picture file, or a CSV file if the run was trained on one?"""
-    return classifier.predict_class(folder, source, Config, build)
-
-
-def draw(folder: RunFolder) -> list[Path]:
-    """Twelve test images with what the run's best model takes them for."""
-    return classifier.draw_predictions(folder, Config, build)
+RECIPE = Classifier(recipe="mlp-dropout", config=Config, build=build, published=PUBLISHED, pictures_only=False)
+run, measure, predict, draw = RECIPE.run, RECIPE.measure, RECIPE.predict, RECIPE.draw

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ from torch import Tensor, nn
 
 from fathom import data, models, plot
 from fathom.errors import InputError
+from fathom.recipes import _exports
 from fathom.recipes._inputs import encode
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener, Progress, TrainConfig, load_model
 from fathom.train.config import STEP_FIELDS
 from fathom.train.experiment import conduct, describe, measured_again, prepare
+from fathom.train.export import Exportable
 
 SECTION = "Rosenblatt 1958; d2l-zh 4.1"
 DATA = "separable"
@@ -198,6 +201,13 @@ def predict(folder: RunFolder, source: str | Path) -> Prediction:
     labels = [about["classes"][int(score > 0)] for score in scores]
     rows = {"rows": labels} if len(labels) > 1 else {}
     return Prediction(input=str(source)[:200], label=labels[0], extra={"score": scores[0], **rows})
+
+
+def exportable(folder: RunFolder) -> Exportable:
+    """A run's perceptron as it was at the end, to be handed over."""
+    again = partial(build, Config(**folder.config), folder.data)
+    meaning = "the score: above 0 is the second of `classes`, else the first"
+    return _exports.of_examples(folder, trained(folder), again, output="score", meaning=meaning)
 
 
 # --- pictures -------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ from torch import Tensor, nn
 
 from fathom import data, models, plot
 from fathom.errors import InputError
+from fathom.recipes import _exports
 from fathom.recipes import _regression as regression
 from fathom.recipes._inputs import numbers
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener, TrainConfig, experiment, load_model
 from fathom.train.experiment import Task, describe
+from fathom.train.export import Exportable
 
 SECTION = "d2l-zh 4.4"
 DATA = "polynomial,seed=4"  # a draw whose test examples reach beyond the training examples
@@ -126,6 +129,19 @@ def predict(folder: RunFolder, source: str | Path) -> Prediction:
     """The value at the number t in `source`, by the polynomial with the least test loss; `extra` has those of all."""
     values = {name: y.item() for name, y in curves(folder, torch.tensor(numbers(source, 1))).items()}
     return regression.prediction(source, [values[regression.best_name(folder.result, list(values))]], **values)
+
+
+def exportable(folder: RunFolder) -> Exportable:
+    """A run's polynomials side by side as they were at the end, to be handed over."""
+    again = partial(build, Config(**folder.config), folder.data)
+    return _exports.of_examples(
+        folder,
+        load_model(folder, again, best=False),
+        again,
+        output="y",
+        meaning=f"by the polynomials {', '.join(names(Config(**folder.config)))}",
+        taken="t^i / i! for i from 0",
+    )
 
 
 def draw(folder: RunFolder) -> list[Path]:

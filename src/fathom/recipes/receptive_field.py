@@ -113,7 +113,7 @@ def by_rule(config: Config, about: Mapping[str, Any]) -> dict[str, Field]:
 
 def by_gradient(networks: nn.ModuleDict, images: Tensor) -> dict[str, Tensor]:
     """How much each pixel moves the middle unit of each network's last convolution, `(height, width)`."""
-    images = images[:EXAMPLES].to(next(networks.parameters()).device)
+    images = data.pixels(images[:EXAMPLES]).to(next(networks.parameters()).device)
     return {name: gradient_field(model, images, "0") for name, model in networks.items()}
 
 
@@ -207,7 +207,7 @@ def convolutions(model: nn.Module) -> nn.Module:
 def box(field: Field, height: int, width: int, layers: nn.Module, images: Tensor) -> tuple[int, int, int, int]:
     """Top, left, bottom and right of what the middle unit sees."""
     with torch.inference_mode():
-        rows, columns = layers(images[:1]).shape[-2:]
+        rows, columns = layers(data.pixels(images[:1])).shape[-2:]
     down, across = field.height.pixels(rows // 2, height), field.width.pixels(columns // 2, width)
     return down.start, across.start, down.stop, across.stop
 

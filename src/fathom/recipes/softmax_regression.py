@@ -1,6 +1,6 @@
 """Softmax regression on Fashion-MNIST: ten weighted sums of the pixels, compared."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,9 @@ from torch import nn
 
 from fathom import models, plot
 from fathom.models.initialise import normal
-from fathom.recipes import _classifier as classifier
-from fathom.records import Prediction, Result, RunFolder
-from fathom.train import Listener, TrainConfig
+from fathom.recipes._classifier import Classifier, count_inputs
+from fathom.records import RunFolder
+from fathom.train import TrainConfig
 
 SECTION = "d2l-zh 3.6, 3.7"
 DATA = "fashion-mnist"
@@ -41,26 +41,13 @@ def build(config: Config, about: Mapping[str, Any]) -> nn.Module:
         "softmax_regression",
         config.rung,
         initialise=normal,
-        in_features=classifier.count_inputs(about),
+        in_features=count_inputs(about),
         num_classes=len(about["classes"]),
     )
 
 
-def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()) -> Result:
-    """Train softmax regression and measure it on the test examples after each epoch."""
-    return classifier.run_classifier(
-        "softmax-regression", config, build, published=PUBLISHED, folder=folder, listeners=listeners
-    )
-
-
-def measure(folder: RunFolder) -> Result:
-    """Measure a run's best model again."""
-    return classifier.measure_classifier(folder, Config, build, PUBLISHED)
-
-
-def predict(folder: RunFolder, source: str | Path) -> Prediction:
-    """What is in `source`: a picture file, or a CSV file if the run was trained on one?"""
-    return classifier.predict_class(folder, source, Config, build)
+RECIPE = Classifier(recipe="softmax-regression", config=Config, build=build, published=PUBLISHED, pictures_only=False)
+run, measure, predict = RECIPE.run, RECIPE.measure, RECIPE.predict
 
 
 def draw(folder: RunFolder) -> list[Path]:
@@ -68,10 +55,10 @@ def draw(folder: RunFolder) -> list[Path]:
     about = folder.data
     if about["kind"] != "images":
         return []
-    model, _ = classifier.trained(folder, Config, build)
+    model, _ = RECIPE.trained(folder)
     weights = model[-1].weight.detach()  # type: ignore[index]
     images = weights.reshape(-1, *about["example_shape"])  # (classes, channels, height, width)
     return [
-        *classifier.draw_predictions(folder, Config, build),
+        *RECIPE.draw(folder),
         plot.images(folder.path / "weights.png", images, about["classes"], columns=5),
     ]

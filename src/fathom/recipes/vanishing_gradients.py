@@ -90,7 +90,8 @@ def gradient_norms(model: nn.Module, x: Tensor, y: Tensor) -> list[float]:
 def on_examples(model: nn.Module, train: data.Dataset) -> list[float]:
     """`gradient_norms` on the first 256 training examples."""
     device = next(model.parameters()).device
-    return gradient_norms(model, *(train.tensors[name][:256].to(device) for name in ("x", "y")))
+    x, y = (train.tensors[name][:256].to(device) for name in ("x", "y"))
+    return gradient_norms(model, data.pixels(x), y)
 
 
 def log_norms(seed: int, count: int, std: float, draws: int = 200) -> np.ndarray:

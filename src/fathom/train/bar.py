@@ -82,6 +82,7 @@ class Bar:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+        self._start = None  # what comes next, if anything does, has a speed of its own
 
     def _speed(self, progress: Progress) -> tuple[float, float]:
         """Examples a second in this sitting, and the seconds that are left."""

@@ -180,10 +180,21 @@ def load_weights(model: torch.nn.Module, path: Path) -> torch.nn.Module:
 
     They are the average's, if the training kept one and it had begun.
     """
-    tree = load_checkpoint(path)
     try:
-        weights = tree["average"]["model"] if tree.get("average", {}).get("count") else tree["model"]
-        model.load_state_dict({name: torch.as_tensor(value) for name, value in weights.items()})
-    except (RuntimeError, KeyError) as error:
+        model.load_state_dict(model_weights(path))
+    except RuntimeError as error:
         raise RunFolderError(f"{path} does not fit the model: {' '.join(str(error).split())[:300]}") from error
     return model.eval()
+
+
+def model_weights(path: Path) -> dict[str, Tensor]:
+    """The weights in a checkpoint, by name: the average's, if the training kept one and it had begun.
+
+    Raises:
+        RunFolderError: the file is missing, damaged or not one of ours, or there is no model in it.
+    """
+    tree = load_checkpoint(path)
+    if not isinstance(tree.get("model"), dict):
+        raise RunFolderError(f"{path}: expected the checkpoint of a model, got one of {', '.join(tree)}; train anew")
+    weights = tree["average"]["model"] if tree.get("average", {}).get("count") else tree["model"]
+    return {name: torch.as_tensor(value) for name, value in weights.items()}

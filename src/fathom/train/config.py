@@ -122,7 +122,7 @@ class TrainConfig:
         for name in names:
             if getattr(self, name) != defaults[name]:
                 expected = "nothing" if defaults[name] == "" else defaults[name]
-                wanted = f"--{name.replace('_', '-')}: expected {expected}, since {why}"
+                wanted = f"--{name.rstrip('_').replace('_', '-')}: expected {expected}, since {why}"
                 raise InputError(f"{wanted}; got {getattr(self, name)}; leave it out")
 
     def for_reading(self) -> Self:

@@ -81,8 +81,8 @@ class Task:
 
 
 def describe(train: Examples) -> dict[str, Any]:
-    """What `predict` must know of the data: the set's own words and the shape of one example."""
-    return {**train.about, "example_shape": list(train.tensors["x"].shape[1:])}
+    """What `predict` must know of the data: the shape of one example, unless the set's own words say another."""
+    return {"example_shape": list(train.tensors["x"].shape[1:]), **train.about}
 
 
 def experiment(
@@ -90,14 +90,18 @@ def experiment(
     config: TrainConfig,
     task: Task,
     train: Examples,
-    test: Examples,
+    test: Examples | None,
     *,
     published: Sequence[Mapping[str, Any]] = (),
     folder: RunFolder | None = None,
     listeners: Sequence[Listener] = (),
     batch_transform: Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]] | None = None,
+    last_epoch: int = 0,
+    amend: Callable[[Result], Result] | None = None,
 ) -> Result:
     """Train `task` on `train`, measure it on `test` after each epoch, and give the result.
+
+    Without `test` nothing is measured: every example that there is may be learnt from.
 
     With `config.average`, the test measures are those of the average as soon as there is one, and so are the choice of
     the best epoch and what is loaded later; those of the plain weights stand beside as `plain_…`.
@@ -110,6 +114,7 @@ def experiment(
         published: the source's figures, as `records.Published` takes them.
         listeners: besides those that write the folder's log and checkpoints.
         batch_transform: applied to each training batch (noise on the inputs, say); draws from torch's generator.
+        last_epoch, amend: as `conduct` takes them.
     """
     device = prepare(config)
     batches, unseen = _batches(task, train, test, config, device)
@@ -132,6 +137,8 @@ def experiment(
     inspect = task.inspect or (lambda model: {})
 
     def tested(which: Any, prefix: str = "test_") -> dict[str, float]:
+        if unseen is None:
+            return {}
         return evaluate(for_testing(task, which), unseen, measures, prefix=prefix, precision=config.precision)
 
     def measure() -> dict[str, float]:
@@ -161,13 +168,17 @@ def experiment(
         published=published,
         folder=folder,
         listeners=listeners,
+        last_epoch=last_epoch,
+        amend=amend,
     )
 
 
-def _batches(task: Task, train: Examples, test: Examples, config: TrainConfig, device: torch.device) -> tuple[Any, Any]:
+def _batches(
+    task: Task, train: Examples, test: Examples | None, config: TrainConfig, device: torch.device
+) -> tuple[Any, Any]:
     """What is trained on, and what is measured on."""
     if task.batches is not None:
-        return task.batches(train, True, device), task.batches(test, False, device)
+        return task.batches(train, True, device), task.batches(test, False, device) if test is not None else None
     batches = Batches(
         *train.tensors.values(),
         batch_size=config.batch_size,
@@ -176,7 +187,7 @@ def _batches(task: Task, train: Examples, test: Examples, config: TrainConfig, d
         device=device,
         limit=config.limit,
     )
-    return batches, held_out(test, config, device)
+    return batches, held_out(test, config, device) if test is not None else None
 
 
 Parts = tuple[Any, Any, Any, Measure]
@@ -243,7 +254,7 @@ def held_out(test: Examples, config: TrainConfig, device: torch.device | None = 
 
 def in_order(batches: Batches) -> Iterator[tuple[Tensor, ...]]:
     """One epoch of the same examples, as they lie, without moving `batches` on."""
-    yield from Batches(*batches.tensors, batch_size=batches.batch_size, limit=len(batches))
+    yield from Batches(*batches.tensors, batch_size=batches.batch_size, limit=len(batches), device=batches.device)
 
 
 def prepare(config: TrainConfig) -> torch.device:
@@ -268,6 +279,8 @@ def conduct(
     folder: RunFolder | None = None,
     watchers: Sequence[Listener] = (),
     listeners: Sequence[Listener] = (),
+    last_epoch: int = 0,
+    amend: Callable[[Result], Result] | None = None,
 ) -> Result:
     """Train with any step, from where the folder stands to the result: the part of `experiment` that knows no model.
 
@@ -278,8 +291,10 @@ def conduct(
         evaluate: gives the numbers that join each epoch's record.
         watchers: told of each epoch before it is saved, so that they may end the training for good.
         listeners: told after the log and the checkpoint have been written.
+        last_epoch: after which the training ends, though its schedule is that of `config.epochs`; 0 is the last.
+        amend: makes of the result the one that is written; the last checkpoint is in the folder by then.
     """
-    device = batches.tensors[0].device
+    device = batches.device
     progress = Progress(device=devices.describe(device))
     whole: dict[str, Stateful] = {**state, "batches": batches, "progress": progress, "rng": RandomStates()}
     settings = {**dataclasses.asdict(config), "threads": torch.get_num_threads()}
@@ -295,7 +310,14 @@ def conduct(
             restore(whole, folder.last)
         heard += [JsonLines(folder.log, progress), Checkpoints(folder, whole, monitor, maximise)]
     try:
-        fit(step, batches, epochs=config.epochs, state=whole, evaluate=evaluate, listeners=[*heard, *listeners])
+        fit(
+            step,
+            batches,
+            epochs=last_epoch or config.epochs,
+            state=whole,
+            evaluate=evaluate,
+            listeners=[*heard, *listeners],
+        )
     except DivergedError as error:
         if folder is None or not folder.last.is_file():
             raise
@@ -318,6 +340,8 @@ def conduct(
         folder=str(folder.path) if folder else "",
         notes=comparison_notes(config, train.used, epochs_done=progress.epoch),
     )
+    if amend is not None:
+        result = amend(result)
     if folder is not None:
         folder.write_result(result)
     return result
@@ -385,7 +409,7 @@ def comparison_notes(config: TrainConfig, used: DataUsed, epochs_done: int | Non
     notes = []
     if changes := config.changes():
         sources = {name: "none" if getattr(defaults, name) == "" else getattr(defaults, name) for name in changes}
-        listing = ", ".join(f"{name} {value} (source {sources[name]})" for name, value in changes.items())
+        listing = ", ".join(f"{name.rstrip('_')} {value} (source {sources[name]})" for name, value in changes.items())
         notes.append(f"other settings: {listing}")
     if used.origin == "sample":
         notes.append(f"sample data: {used.name}, {sum(used.sizes.values()):,} examples")

@@ -1,0 +1,102 @@
+"""Pictures that stay in their files and are decoded each time they are wanted, cut out anew: sets of any size."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fathom.data import cache, cards, image_folder, loading, options, store
+from fathom.data.options import expanded
+from fathom.errors import InputError
+from fathom.records import DataUsed
+
+
+@dataclass(frozen=True)
+class PictureFiles:
+    """One split of a set of picture files.
+
+    Args:
+        folder: in which the names are.
+        names: `(examples,)` of bytes: paths below `folder`. One array, since a million Python strings would be copied
+            into every process that decodes.
+        labels: `(examples,)` of int64.
+        used: which data these are. The digest is over names and labels: the files themselves are not read through.
+        about: what prediction must know.
+        skip_bad: whether pictures that can't be decoded are left out.
+    """
+
+    folder: Path
+    names: np.ndarray
+    labels: np.ndarray
+    used: DataUsed
+    about: dict[str, Any]
+    skip_bad: bool = False
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def path(self, number: int) -> Path:
+        """Of one example."""
+        return self.folder / os.fsdecode(self.names[number])
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """`x` `(examples, 3, 0, 0)`, since sizes differ and nothing is decoded yet, and `y` `(examples,)` of int64."""
+        return {"x": torch.empty(len(self), 3, 0, 0), "y": torch.from_numpy(self.labels)}
+
+
+def load_files(name: str, split: str = "train") -> PictureFiles:
+    """One split of a set whose pictures are files: `imagenet`, or `images:DIR` with its options.
+
+    Raises:
+        InputError: the set is not made of picture files.
+        DataError: the folder is not laid out as it should be.
+    """
+    spec = loading.parse(name)
+    if spec.kind == "images":
+        chosen = options.resolve(spec.kind, image_folder.OPTIONS, spec.options, {})
+        folder = expanded(spec.target)
+        pictures, classes = image_folder.labelled(name, folder, chosen)
+        numbers = {label: number for number, label in enumerate(classes)}
+        ours = [(str(one.path.relative_to(folder)), numbers[one.label]) for one in pictures if one.split == split]
+        return files(name, "user", folder, classes, ours, split, chosen.get("skip_bad", False))
+    module = None if spec.kind else cards.module(spec.target)
+    if module is None or not hasattr(module, "read_files"):
+        raise InputError(f"{name}: expected pictures in files, since they are cut anew each time; give images:DIR")
+    chosen = options.resolve(spec.target, module.OPTIONS, spec.options, {})
+    card = cards.card(spec.target)
+    try:
+        found: PictureFiles = module.read_files(card, split, chosen)
+    except store.UnavailableError:
+        loading.say_sample(card, cards.card(card.sample))
+        return load_files(name.replace(card.name, card.sample, 1), split)
+    return found
+
+
+def files(
+    name: str,
+    origin: str,
+    folder: Path,
+    classes: Sequence[str],
+    pictures: Sequence[tuple[str, int]],
+    split: str,
+    skip_bad: bool = False,
+) -> PictureFiles:
+    """A set from paths below `folder` and numbers of classes.
+
+    Raises:
+        InputError: there is none.
+    """
+    if not pictures:
+        raise InputError(f"{name}: expected pictures in the {split} split, got none; give test=0.2 or more pictures")
+    names = np.array([os.fsencode(path) for path, _ in pictures])
+    labels = np.array([label for _, label in pictures], np.int64)
+    digest = cache.digest_text(repr(classes) + names.tobytes().hex() + labels.tobytes().hex())
+    used = DataUsed(name=name, origin=origin, path=str(folder), sha256={"names": digest}, sizes={split: len(names)})
+    about = {"kind": "images", "classes": list(classes), "channels": 3, "mean": 0.0, "std": 1.0}
+    return PictureFiles(folder, names, labels, used, about, skip_bad)

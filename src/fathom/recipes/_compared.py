@@ -1,0 +1,205 @@
+"""What the recipes share in which networks learn the same pictures beside each other, and are compared."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from fathom import data, optim
+from fathom.data import augment
+from fathom.errors import InputError
+from fathom.plot.panels import Panel
+from fathom.recipes import _contest as contest
+from fathom.recipes import _start
+from fathom.recipes._classifier import PictureConfig, load_splits, varied
+from fathom.records import Prediction, Result, RunFolder
+from fathom.train import Listener
+from fathom.train.channels_last import channels_last, follow
+from fathom.train.normalised import scaled
+from fathom.train.supervised import Measure
+
+UNUSED = ("clip_value", "average", "accumulate", "precision", "compile")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparedConfig(PictureConfig):
+    """Settings of networks that learn the same pictures beside each other.
+
+    Args:
+        examples: how many of the training pictures are learnt, the first ones; 0 for all.
+        test_examples: how many of the test pictures are looked at after each epoch, the first ones; 0 for all.
+    """
+
+    examples: int = 0
+    test_examples: int = 0
+
+    def __post_init__(self) -> None:
+        """Check every range."""
+        super().__post_init__()
+        for name in ("examples", "test_examples"):
+            self._check(name, at_least=0)
+        if self.schedule.partition(",")[0] == "plateau":
+            raise InputError("--schedule: expected one that is fixed, since several networks learn; got plateau")
+        self.keep(UNUSED, contest.WHY_UNUSED)
+        self.keep(_start.FIELDS, "several networks begin alike")
+
+
+def first(examples: data.Dataset, count: int) -> data.Dataset:
+    """The first `count` examples; all if that is 0 or there are no more."""
+    if count == 0 or count >= len(examples):
+        return examples
+    tensors = {name: tensor[:count] for name, tensor in examples.tensors.items()}
+    return replace(examples, tensors=tensors, used=replace(examples.used, sizes={examples.split: count}))
+
+
+class Varied(contest.Contest):
+    """The contest in which a batch is varied first, alike for all networks.
+
+    Args:
+        networks, reference, loss, rules: as `Contest` takes them.
+        config: of the run.
+        about: of the training pictures.
+        own: how each network's batch is varied besides, for that one alone; "" and those left out not at all.
+    """
+
+    def __init__(
+        self,
+        networks: nn.ModuleDict,
+        reference: str,
+        loss: Measure,
+        rules: contest.Rule | Mapping[str, contest.Rule],
+        config: ComparedConfig,
+        about: Mapping[str, Any],
+        own: Mapping[str, str],
+    ) -> None:
+        super().__init__(networks, reference, loss, rules)
+        self.vary = varied(config, about)
+        self.own = {name: augment.create(text, len(about["classes"])) for name, text in own.items() if text}
+        if config.channels_last:
+            for optimizer in self.optimizers.values():
+                follow(optimizer)
+
+    def __call__(self, batch: tuple[Tensor, ...]) -> dict[str, float | Tensor]:
+        """Update each network from `(x, y)`; gives the losses and accuracies before the updates, by name."""
+        return super().__call__(self.vary(batch) if self.vary else batch)
+
+    def learn(self, name: str, x: Tensor, y: Tensor) -> tuple[float, float]:
+        """Let one network learn from the batch, varied as it alone has it."""
+        if name in self.own:
+            x, y = self.own[name]((x, y))
+        return super().learn(name, x, y)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """What the module of such a recipe offers: `run`, `measure` and `predict`.
+
+    Args:
+        recipe: its name.
+        config: the class of its settings.
+        build: gives the fresh networks by name.
+        reference: of a config, whose numbers go without a name.
+        published: the source's figures.
+        wishes: what the networks ask of pictures, unless the user says otherwise.
+        inspect: numbers read from the networks after each epoch, with the config and the training examples; those
+            before the first stand in every record under `…_at_start`.
+        rates: of a config, by what the learning rate of each network is multiplied; 1 where none is given.
+        own: of a config, how each network's pictures are varied besides `augment`, for that one alone.
+    """
+
+    recipe: str
+    config: type[ComparedConfig]
+    build: contest.Build
+    reference: Callable[[Any], str]
+    published: Sequence[Mapping[str, Any]]
+    wishes: Mapping[str, Any]
+    inspect: Callable[[Any, nn.ModuleDict, data.Dataset], Mapping[str, float]] | None = None
+    rates: Callable[[Any], Mapping[str, float]] | None = None
+    own: Callable[[Any], Mapping[str, str]] | None = None
+
+    def load(self, config: ComparedConfig) -> tuple[data.Dataset, data.Dataset]:
+        """The training and the test pictures."""
+        train, test = load_splits(config, **self.wishes)
+        return first(train.require_images(), config.examples), first(test, config.test_examples)
+
+    def fresh(self, config: ComparedConfig, about: Mapping[str, Any]) -> nn.ModuleDict:
+        """The networks, their kernels in the order of memory that the settings ask for."""
+        networks = self.build(config, about)
+        for network in networks.values():
+            scaled(network, about)
+        if config.channels_last:
+            for network in networks.values():
+                channels_last(network)
+        return networks
+
+    def run(
+        self, config: ComparedConfig, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()
+    ) -> Result:
+        """Train all networks on the same pictures, varied alike, and compare them after each epoch."""
+        pictures = self.load(config)
+        inspect = self.inspect
+
+        def numbers(networks: nn.ModuleDict) -> Mapping[str, float]:
+            return inspect(config, networks, pictures[0]) if inspect else {}
+
+        def at_start(networks: nn.ModuleDict, train: data.Dataset) -> Mapping[str, float]:
+            return {f"{name}_at_start": value for name, value in numbers(networks).items()}
+
+        def make_step(networks: nn.ModuleDict, loss: Measure, batches: int) -> contest.Contest:
+            course = optim.create_schedule(config.schedule, config.epochs * batches, config.warmup)
+            rates = self.rates(config) if self.rates else {}
+            rules = {
+                name: contest.Rule(config.optimizer, config.lr * rates.get(name, 1.0), course, clip=config.clip)
+                for name in networks
+            }
+            own = self.own(config) if self.own else {}
+            return Varied(networks, self.reference(config), loss, rules, config, pictures[0].about, own)
+
+        return contest.run_contest(
+            self.recipe,
+            config,
+            self.fresh,
+            self.reference(config),
+            published=self.published,
+            folder=folder,
+            listeners=listeners,
+            inspect=numbers,
+            at_start=at_start,
+            make_step=make_step,
+            load=lambda _: pictures,
+        )
+
+    def measure(self, folder: RunFolder) -> Result:
+        """Compare a run's networks on its test pictures again."""
+        config = self.config(**folder.config)
+        return contest.measure_contest(
+            folder, config, self.fresh, self.reference(config), self.published, load=self.load
+        )
+
+    def predict(self, folder: RunFolder, source: str | Path) -> Prediction:
+        """What the network with the best test accuracy takes the picture `source` for."""
+        config = self.config(**folder.config)
+        return contest.predict_class(folder, source, config, self.fresh, self.reference(config))
+
+
+def errors(result: Result, split: str, titles: Mapping[str, str]) -> dict[str, tuple[list[float], list[float]]]:
+    """`(epochs, error in %)` of each network under its title, for a chart; `split` is `train` or `test`."""
+    accuracies = contest.by_epoch(result, f"{split}_{{}}_accuracy", titles)
+    return {title: (epochs, [100 * (1 - value) for value in values]) for title, (epochs, values) in accuracies.items()}
+
+
+BOLD_AND_THIN = "bold: test pictures; thin: training pictures, while they are learnt"
+
+
+def error_panel(result: Result, titles: Mapping[str, str], heading: str, highest: float | None = None) -> Panel:
+    """Test error of each network by epoch, bold, and its training error, thin; `highest` ends the axis, in %."""
+    return Panel(
+        series=errors(result, "test", titles),
+        thin=errors(result, "train", titles),
+        title=heading,
+        xlabel="epoch",
+        ylim=None if highest is None else (0.0, highest),
+        whole=True,
+    )

@@ -1,0 +1,55 @@
+"""A small DenseNet on enlarged Fashion-MNIST, as the book trains it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from fathom.recipes._classifier import Classifier, PictureConfig
+from fathom.recipes._zoo import as_in_the_book
+
+SECTION = "d2l-zh 7.7"
+DATA = "fashion-mnist"
+PUBLISHED = [
+    {
+        "metric": "train_loss",
+        "value": 0.14,
+        "split": "training images",
+        "source": "d2l-zh 7.7, printed",
+    },
+    {
+        "metric": "train_accuracy",
+        "value": 0.948,
+        "split": "training images",
+        "source": "d2l-zh 7.7, printed",
+    },
+    {
+        "metric": "test_accuracy",
+        "value": 0.885,
+        "split": "test images",
+        "source": "d2l-zh 7.7, printed",
+    },
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(PictureConfig):
+    """The book's settings: SGD at 0.1, batches of 256, 10 epochs, Xavier initialisation, pictures of 96 × 96."""
+
+    data: str = DATA
+
+
+def build(config: Config, about: Mapping[str, Any]) -> nn.Module:
+    """The book's DenseNet: four blocks of four layers, each adding 32 channels to the first 64."""
+    return as_in_the_book("densenet121", config, about, variant="book")
+
+
+RECIPE = Classifier(
+    recipe="densenet",
+    config=Config,
+    build=build,
+    published=PUBLISHED,
+    wishes={"size": 96},
+)
+run, measure, predict, draw = RECIPE.run, RECIPE.measure, RECIPE.predict, RECIPE.draw

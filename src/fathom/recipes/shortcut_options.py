@@ -1,0 +1,102 @@
+"""Three kinds of shortcut where a residual network changes shape: zeros, projections there, projections everywhere."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from fathom import models
+from fathom.errors import InputError
+from fathom.models.resnet_cifar import of_depth
+from fathom.plot.panels import Panel, panels
+from fathom.recipes._classifier import pictured
+from fathom.recipes._compared import BOLD_AND_THIN, ComparedConfig, Comparison, error_panel
+from fathom.recipes.plain_vs_residual import is_depth
+from fathom.records import RunFolder
+
+SECTION = "He et al. 2015, 4.1"
+DATA = "cifar10"
+PUBLISHED: list[dict[str, Any]] = [
+    {
+        "metric": "test_b_accuracy",
+        "value": None,
+        "split": "test images",
+        "source": "He et al. 2015, arXiv 1512.03385, table 3",
+        "note": "34 layers on ImageNet: top-1 error 28.54 % plain, 25.03 with A, 24.52 with B, 24.19 with C",
+    },
+]
+TITLES = {"none": "none", "a": "A: zeros", "b": "B: projections where the shape changes", "c": "C: projections"}
+SHORT = {"none": "none", "a": "A", "b": "B", "c": "C"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(ComparedConfig):
+    """The paper's rule, augmentation and start on the first 5,000 pictures, with 14 layers.
+
+    Args:
+        depth: layers of each network, 6n + 2.
+    """
+
+    depth: int = 14
+    examples: int = 5_000
+    test_examples: int = 2_500
+    epochs: int = 15
+    batch_size: int = 128
+    optimizer: str = "sgd,momentum=0.9,weight_decay=0.0001"
+    schedule: str = "multi-factor,milestones=0.5/0.75,factor=0.1"
+    augment: str = "crop,padding=4+flip"
+    channels_last: bool = True
+    data: str = DATA
+
+    def __post_init__(self) -> None:
+        """Check every range."""
+        super().__post_init__()
+        if not is_depth(self.depth):
+            raise InputError(f"--depth: expected 8, 14, 20, … (6n + 2), got {self.depth}")
+
+
+def build(config: Config, about: Mapping[str, Any]) -> nn.ModuleDict:
+    """A network of each kind, all with the same weights on the way through the blocks."""
+    options = {"none": "none", "a": "A", "b": "B", "c": "C"}
+    networks = {
+        name: models.on_rung(of_depth(config.depth), config.rung, shortcut=option, **pictured(about))
+        for name, option in options.items()
+    }
+    shared = networks["none"].state_dict()
+    for network in networks.values():
+        network.load_state_dict(shared, strict=False)
+    return nn.ModuleDict(networks)
+
+
+RECIPE = Comparison(
+    recipe="shortcut-options",
+    config=Config,
+    build=build,
+    reference=lambda config: "b",
+    published=PUBLISHED,
+    wishes={"size": 32, "channels": 3},
+    inspect=lambda config, networks, train: {
+        f"{name}_parameters": float(sum(parameter.numel() for parameter in network.parameters()))
+        for name, network in networks.items()
+    },
+)
+run, measure, predict = RECIPE.run, RECIPE.measure, RECIPE.predict
+
+
+def draw(folder: RunFolder) -> list[Path]:
+    """Training and test error by epoch, and the test error at the end by what each option costs in parameters."""
+    result = folder.result
+    if result is None:
+        return []
+    found = result.metrics
+    ends = {
+        short: ([found[f"{name}_parameters"] / 1000], [100 * (1 - found[f"test_{name}_accuracy"])])
+        for name, short in SHORT.items()
+    }
+    charts = [
+        error_panel(result, SHORT, "Error, %"),
+        Panel(series=ends, title="Test error at the end, %", xlabel="parameters, thousands", names=False),
+    ]
+    return [panels(folder.path / "options.png", charts, key=f"{BOLD_AND_THIN}\n{'; '.join(TITLES.values())}")]

@@ -1,0 +1,70 @@
+"""VGG-11 with a quarter of its channels on enlarged Fashion-MNIST, as the book trains it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from fathom.recipes._classifier import Classifier, PictureConfig
+from fathom.recipes._zoo import as_in_the_book
+
+SECTION = "d2l-zh 7.2"
+DATA = "fashion-mnist"
+PUBLISHED = [
+    {
+        "metric": "train_loss",
+        "value": 0.178,
+        "split": "training images",
+        "source": "d2l-zh 7.2, printed",
+    },
+    {
+        "metric": "train_accuracy",
+        "value": 0.935,
+        "split": "training images",
+        "source": "d2l-zh 7.2, printed",
+    },
+    {
+        "metric": "test_accuracy",
+        "value": 0.92,
+        "split": "test images",
+        "source": "d2l-zh 7.2, printed",
+    },
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(PictureConfig):
+    """The book's settings: SGD at 0.05, batches of 128, 10 epochs, Xavier initialisation, pictures of 224 × 224.
+
+    Args:
+        ratio: how many times fewer channels than in the paper the convolutions have.
+        hidden_size: units of both hidden linear layers.
+    """
+
+    ratio: int = 4
+    hidden_size: int = 4096
+    batch_size: int = 128
+    lr: float = 0.05
+    data: str = DATA
+
+    def __post_init__(self) -> None:
+        """Check every range."""
+        super().__post_init__()
+        self._check("ratio", at_least=1)
+        self._check("hidden_size", at_least=1)
+
+
+def build(config: Config, about: Mapping[str, Any]) -> nn.Module:
+    """The book's VGG-11."""
+    return as_in_the_book("vgg11", config, about, variant="book", ratio=config.ratio, hidden_size=config.hidden_size)
+
+
+RECIPE = Classifier(
+    recipe="vgg11",
+    config=Config,
+    build=build,
+    published=PUBLISHED,
+    wishes={"size": 224},
+)
+run, measure, predict, draw = RECIPE.run, RECIPE.measure, RECIPE.predict, RECIPE.draw
