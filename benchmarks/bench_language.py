@@ -4,8 +4,8 @@ Training: batches of 32 windows of 35 characters of The Time Machine, one-hot, 2
 clipped, loss and accuracy counted. `bare` is the shortest loop over torch's layers that an expert would write.
 
 Vocabulary: from text to the number of each token. `token by token` is the way of the book's section on text: lists of
-tokens by line, a Counter over all of them, and a look-up by a method that calls itself for lists. The text is
-WikiText-2 (validation and test articles) where it is to be had, else The Time Machine twelve times over, which is as
+tokens by line, a Counter over all of them, and a method called for each token that asks whether it is a list. The text
+is WikiText-2 (validation and test articles) where it is to be had, else The Time Machine twelve times over, which is as
 long.
 """
 
@@ -28,6 +28,7 @@ from fathom.train import Progress, fit, supervised
 BATCH, STEPS, BATCHES = 32, 35, 20
 CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 SIZES = (256, 512)
+LISTS = (list, tuple)
 
 
 # --- training -------------------------------------------------------------------------------------------------------
@@ -78,7 +79,7 @@ def ours(cell: str, hidden: int, text: data.Dataset) -> Callable[[], object]:
 
 
 class TokenByToken:
-    """A vocabulary that looks tokens up one by one, and lists of them by calling itself."""
+    """A vocabulary that looks tokens up one by one, or lists of them by calling itself; the unknown's is a property."""
 
     def __init__(self, lines: list[list[str]]) -> None:
         counter = Counter([token for line in lines for token in line])
@@ -91,16 +92,20 @@ class TokenByToken:
                 self.numbers[token] = len(self.tokens) - 1
 
     def __getitem__(self, sought: str | list[str] | tuple[str, ...]) -> int | list:
-        if not isinstance(sought, list | tuple):
-            return self.numbers.get(sought, 0)
+        if not isinstance(sought, LISTS):
+            return self.numbers.get(sought, self.unknown)
         return [self[token] for token in sought]
+
+    @property
+    def unknown(self) -> int:
+        return 0
 
 
 def token_by_token(text: str, unit: str) -> Callable[[], object]:
     def numbers() -> list[int]:
         lines = [line.split() if unit == "space" else list(line) for line in text.splitlines(keepends=True)]
         vocab = TokenByToken(lines)
-        return [number for line in lines for number in vocab[line]]
+        return [vocab[token] for line in lines for token in line]
 
     return numbers
 

@@ -6,6 +6,7 @@ from torch import nn
 
 from fathom import recipes
 from fathom.errors import DataError, InputError
+from fathom.recipes import densenet as zoo_densenet
 from fathom.recipes import lenet, mlp, mlp_dropout, softmax_regression
 from fathom.recipes.mlp_dropout import Disturbed
 from fathom.records import RunFolder
@@ -138,3 +139,9 @@ def test_recipes_are_found_by_either_spelling():
 def test_an_unknown_recipe_is_answered_with_the_nearest():
     with pytest.raises(InputError, match=r"unknown recipe 'lenett'; did you mean 'lenet'\?"):
         recipes.summary("lenett")
+
+
+def test_a_network_laid_out_by_channels_is_measured_as_it_was_tested(tmp_path):
+    folder, result = finished(zoo_densenet, "densenet", tmp_path, data="drawn-shapes,size=32", epochs=1, limit=2,
+                              batch_size=7, channels_last=True)  # fmt: skip
+    assert zoo_densenet.measure(folder).metrics["test_loss"] == result.metrics["test_loss"]

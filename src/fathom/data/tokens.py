@@ -6,7 +6,7 @@ import itertools
 import re
 import zipfile
 import zlib
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO
@@ -93,10 +93,16 @@ def learn(
     if unit == "char":
         vocab = vocabulary(count(pieces(), unit))
         return vocab, encode(pieces(), vocab, unit)
-    places: defaultdict[str, int] = defaultdict(itertools.count().__next__)
+    places: dict[str, int] = {}
     parts = [np.zeros(0, np.int32)]
     for piece in pieces():
         different, found = numbered(piece, unit)
+        if not places:  # numbers of the first piece are those of the text
+            places = dict(zip(different, itertools.count(), strict=False))
+            parts.append(found)
+            continue
+        new = [token for token in different if token not in places]
+        places.update(zip(new, itertools.count(len(places)), strict=False))
         parts.append(np.fromiter(map(places.__getitem__, different), np.int32, len(different))[found])
     numbers = np.concatenate(parts)
     times = np.bincount(numbers, minlength=len(places)).tolist()

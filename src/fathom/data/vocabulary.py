@@ -1,5 +1,6 @@
 """Which tokens there are, and their numbers."""
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -25,8 +26,8 @@ class Vocab:
     """
 
     def __init__(self, tokens: Sequence[str], counts: Mapping[str, int] | None = None, min_count: int = 1) -> None:
-        self.tokens: tuple[str, ...] = (UNKNOWN, *(token for token in tokens if token != UNKNOWN))
-        self.numbers = {token: number for number, token in enumerate(self.tokens)}
+        self.tokens: tuple[str, ...] = (UNKNOWN, *[token for token in tokens if token != UNKNOWN])
+        self.numbers = dict(zip(self.tokens, range(len(self.tokens)), strict=True))
         self.counts = dict(counts or {})
         self.min_count = min_count
         if len(self.numbers) != len(self.tokens):
@@ -45,8 +46,9 @@ class Vocab:
         """
         if min_count < 1:
             raise InputError(f"min_count: expected at least 1, got {min_count}")
-        ranked = sorted(counts, key=lambda token: -counts[token])
-        frequent = [token for token in ranked if counts[token] >= min_count and token not in (UNKNOWN, *reserved)]
+        special = {UNKNOWN, *reserved}
+        enough = [token for token, times in counts.items() if times >= min_count and token not in special]
+        frequent = sorted(enough, key=counts.__getitem__, reverse=True)  # which leaves equal counts in order
         return cls((*reserved, *frequent[: most or None]), counts, min_count)
 
     def __len__(self) -> int:
@@ -67,8 +69,7 @@ class Vocab:
 
     def encode(self, tokens: Iterable[str]) -> np.ndarray:
         """The numbers of tokens, `(tokens,)` of int64, 0 for one that is not there."""
-        get = self.numbers.get
-        return np.array([get(token, 0) for token in tokens], dtype=np.int64)
+        return np.fromiter(map(self.numbers.get, tokens, itertools.repeat(0)), np.int64)
 
     def encode_characters(self, text: str) -> np.ndarray:
         """The numbers of a text's characters, `(characters,)`, of the smallest type that holds them: by one look-up."""

@@ -18,6 +18,7 @@ from fathom.recipes import _exports, _start
 from fathom.recipes._inputs import encode
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener, TrainConfig, evaluate, experiment, load_model
+from fathom.train.channels_last import channels_last
 from fathom.train.experiment import Task, describe, held_out, measured_again
 from fathom.train.export import Exportable
 from fathom.train.normalised import scaled, statistics
@@ -157,6 +158,8 @@ class Classifier:
     def opened(self, folder: RunFolder) -> tuple[nn.Module, TrainConfig, data.Dataset]:
         """The best model of a run, its settings, and its test examples."""
         model, config = self.trained(folder)
+        if config.channels_last:
+            channels_last(model)  # as in training, to the last bit
         _, test = load_splits(config, **self.asked(folder))
         if (learnt := folder.data["classes"]) != (there := test.about["classes"]):
             raise InputError(

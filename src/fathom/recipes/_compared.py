@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from fathom import data, optim
 from fathom.data import augment
 from fathom.errors import InputError
-from fathom.plot.panels import Panel
+from fathom.plot.panels import Panel, panels
 from fathom.recipes import _contest as contest
 from fathom.recipes import _start
 from fathom.recipes._classifier import PictureConfig, load_splits, varied
@@ -44,6 +44,21 @@ class ComparedConfig(PictureConfig):
             raise InputError("--schedule: expected one that is fixed, since several networks learn; got plateau")
         self.keep(UNUSED, contest.WHY_UNUSED)
         self.keep(_start.FIELDS, "several networks begin alike")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SmallPicturesConfig(ComparedConfig):
+    """The ResNet paper's rule, augmentation and pictures for small networks, on the first 10,000 of them."""
+
+    examples: int = 10_000
+    test_examples: int = 2_500
+    epochs: int = 15
+    batch_size: int = 128
+    optimizer: str = "sgd,momentum=0.9,weight_decay=0.0001"
+    schedule: str = "multi-factor,milestones=0.5/0.75,factor=0.1"
+    augment: str = "crop,padding=4+flip"
+    channels_last: bool = True
+    data: str = "cifar10"
 
 
 def first(examples: data.Dataset, count: int) -> data.Dataset:
@@ -203,3 +218,23 @@ def error_panel(result: Result, titles: Mapping[str, str], heading: str, highest
         ylim=None if highest is None else (0.0, highest),
         whole=True,
     )
+
+
+def draw_by_cost(path: Path, result: Result, titles: Mapping[str, str], cost: Mapping[str, float], unit: str) -> Path:
+    """Errors by epoch, and beside them the test error at the end by what each network costs, in `unit`.
+
+    Args:
+        path: of the picture.
+        result: of the run.
+        titles: of the networks, by name.
+        cost: of each network, by name.
+        unit: what the cost counts.
+    """
+    ends = {
+        title: ([cost[name]], [100 * (1 - result.metrics[f"test_{name}_accuracy"])]) for name, title in titles.items()
+    }
+    charts = [
+        error_panel(result, titles, "Error, %"),
+        Panel(series=ends, title="Test error at the end, %", xlabel=unit, names=False),
+    ]
+    return panels(path, charts, key=BOLD_AND_THIN)

@@ -13,8 +13,7 @@ from fathom import data, models
 from fathom.errors import InputError
 from fathom.models.initialise import kaiming
 from fathom.models.measure import measure as cost_of
-from fathom.plot.panels import Panel, panels
-from fathom.recipes._compared import BOLD_AND_THIN, ComparedConfig, Comparison, error_panel
+from fathom.recipes._compared import Comparison, SmallPicturesConfig, draw_by_cost
 from fathom.records import RunFolder
 
 SECTION = "d2l-zh 7.2; Simonyan and Zisserman 2014"
@@ -34,7 +33,7 @@ SMALLEST = 2**BLOCKS  # pixels: each block halves them
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(ComparedConfig):
+class Config(SmallPicturesConfig):
     """A 3×3 convolution, three blocks of as many channels with max pooling, no batch norm, He's weights.
 
     Args:
@@ -42,15 +41,10 @@ class Config(ComparedConfig):
     """
 
     channels: int = 16
-    examples: int = 10_000
-    test_examples: int = 2_500
+    epochs: int = 10
     batch_size: int = 64
     lr: float = 0.02
-    optimizer: str = "sgd,momentum=0.9,weight_decay=0.0001"
     schedule: str = "cosine"
-    augment: str = "crop,padding=4+flip"
-    channels_last: bool = True
-    data: str = DATA
 
     def __post_init__(self) -> None:
         """Check every range."""
@@ -140,13 +134,5 @@ def draw(folder: RunFolder) -> list[Path]:
     result = folder.result
     if result is None:
         return []
-    found = result.metrics
-    ends = {
-        title: ([found[f"{name}_operations"]], [100 * (1 - found[f"test_{name}_accuracy"])])
-        for name, title in TITLES.items()
-    }
-    charts = [
-        error_panel(result, TITLES, "Error, %"),
-        Panel(series=ends, title="Test error at the end, %", xlabel="operations for a picture, millions", names=False),
-    ]
-    return [panels(folder.path / "kernels.png", charts, key=BOLD_AND_THIN)]
+    cost = {name: result.metrics[f"{name}_operations"] for name in TITLES}
+    return [draw_by_cost(folder.path / "kernels.png", result, TITLES, cost, "operations for a picture, millions")]

@@ -18,7 +18,7 @@ from fathom.models.resnet_cifar import of_depth
 from fathom.plot.panels import Panel, panels
 from fathom.recipes import _contest as contest
 from fathom.recipes._classifier import pictured
-from fathom.recipes._compared import BOLD_AND_THIN, ComparedConfig, Comparison, error_panel, errors
+from fathom.recipes._compared import BOLD_AND_THIN, Comparison, SmallPicturesConfig, error_panel, errors
 from fathom.records import Result, RunFolder
 from fathom.seeding import seed_everything
 
@@ -52,7 +52,7 @@ CONVOLUTIONS = ("conv1", "conv2")  # on the way through a block, and the first o
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(ComparedConfig):
+class Config(SmallPicturesConfig):
     """The paper's rule, augmentation and start: SGD at 0.1, divided by 10 at half and three quarters, He's weights.
 
     The paper has all 50,000 pictures and 164 epochs: `--examples 0 --test-examples 0 --epochs 164`.
@@ -64,15 +64,6 @@ class Config(ComparedConfig):
 
     depths: tuple[int, ...] = (20, 56)
     highway: int = 20
-    examples: int = 10_000
-    test_examples: int = 2_500
-    epochs: int = 15
-    batch_size: int = 128
-    optimizer: str = "sgd,momentum=0.9,weight_decay=0.0001"
-    schedule: str = "multi-factor,milestones=0.5/0.75,factor=0.1"
-    augment: str = "crop,padding=4+flip"
-    channels_last: bool = True
-    data: str = DATA
 
     def __post_init__(self) -> None:
         """Check every range."""

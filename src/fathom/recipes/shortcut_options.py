@@ -10,9 +10,8 @@ from torch import nn
 from fathom import models
 from fathom.errors import InputError
 from fathom.models.resnet_cifar import of_depth
-from fathom.plot.panels import Panel, panels
 from fathom.recipes._classifier import pictured
-from fathom.recipes._compared import BOLD_AND_THIN, ComparedConfig, Comparison, error_panel
+from fathom.recipes._compared import Comparison, SmallPicturesConfig, draw_by_cost
 from fathom.recipes.plain_vs_residual import is_depth
 from fathom.records import RunFolder
 
@@ -27,12 +26,11 @@ PUBLISHED: list[dict[str, Any]] = [
         "note": "34 layers on ImageNet: top-1 error 28.54 % plain, 25.03 with A, 24.52 with B, 24.19 with C",
     },
 ]
-TITLES = {"none": "none", "a": "A: zeros", "b": "B: projections where the shape changes", "c": "C: projections"}
-SHORT = {"none": "none", "a": "A", "b": "B", "c": "C"}
+TITLES = {"none": "no shortcuts", "a": "A: zeros", "b": "B: projections at changes", "c": "C: projections"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(ComparedConfig):
+class Config(SmallPicturesConfig):
     """The paper's rule, augmentation and start on the first 5,000 pictures, with 14 layers.
 
     Args:
@@ -41,14 +39,6 @@ class Config(ComparedConfig):
 
     depth: int = 14
     examples: int = 5_000
-    test_examples: int = 2_500
-    epochs: int = 15
-    batch_size: int = 128
-    optimizer: str = "sgd,momentum=0.9,weight_decay=0.0001"
-    schedule: str = "multi-factor,milestones=0.5/0.75,factor=0.1"
-    augment: str = "crop,padding=4+flip"
-    channels_last: bool = True
-    data: str = DATA
 
     def __post_init__(self) -> None:
         """Check every range."""
@@ -90,13 +80,5 @@ def draw(folder: RunFolder) -> list[Path]:
     result = folder.result
     if result is None:
         return []
-    found = result.metrics
-    ends = {
-        short: ([found[f"{name}_parameters"] / 1000], [100 * (1 - found[f"test_{name}_accuracy"])])
-        for name, short in SHORT.items()
-    }
-    charts = [
-        error_panel(result, SHORT, "Error, %"),
-        Panel(series=ends, title="Test error at the end, %", xlabel="parameters, thousands", names=False),
-    ]
-    return [panels(folder.path / "options.png", charts, key=f"{BOLD_AND_THIN}\n{'; '.join(TITLES.values())}")]
+    thousands = {name: result.metrics[f"{name}_parameters"] / 1000 for name in TITLES}
+    return [draw_by_cost(folder.path / "options.png", result, TITLES, thousands, "parameters, thousands")]
