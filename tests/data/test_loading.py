@@ -269,7 +269,7 @@ def test_a_path_with_commas_and_equals_signs_is_taken_if_it_exists(tmp_path):
     ("name", "message"),
     [
         ("fashon-mnist", "unknown dataset 'fashon-mnist'; did you mean 'fashion-mnist'"),
-        ("zzz", r"unknown dataset 'zzz'; there are: airfoil, .*images:PATH"),
+        ("zzz", r"unknown dataset 'zzz'; there are: .*airfoil, .*images:PATH"),
         ("", "unknown dataset ''"),
         ("image:x", "unknown kind of data 'image'; did you mean 'images'"),
         ("zip:x", r"unknown kind of data 'zip'; there are: images:DIR"),

@@ -14,7 +14,13 @@ from fathom.errors import InputError, UnknownNameError
 NARROW = {"ratio": 8, "hidden_size": 31}
 SMALL = {  # what makes a model small, the shape of three examples, and the shape of its output
     "alexnet": ({"in_channels": 2, "num_classes": 5, "input_size": 63, "hidden_size": 31}, (3, 2, 63, 67), (3, 5)),
+    "deep_recurrent": (
+        {"in_features": 3, "num_classes": 5, "depth": "skip", "hidden_size": 7},
+        (3, 11, 3),
+        (3, 11, 5),
+    ),
     "densenet121": ({"in_channels": 2, "num_classes": 5, "input_size": 33}, (3, 2, 33, 37), (3, 5)),
+    "echo_state_network": ({"in_features": 3, "num_outputs": 5, "hidden_size": 7}, (2, 11, 3), (2, 11, 5)),
     "efficientnet_lite0": ({"in_channels": 2, "num_classes": 5, "input_size": 33}, (3, 2, 33, 37), (3, 5)),
     "googlenet": ({"in_channels": 2, "num_classes": 5, "input_size": 33}, (3, 2, 33, 37), (3, 5)),
     "highway20_cifar": ({"in_channels": 2, "num_classes": 5, "input_size": 11}, (3, 2, 11, 13), (3, 5)),
@@ -33,9 +39,25 @@ SMALL = {  # what makes a model small, the shape of three examples, and the shap
     "lenet": ({"in_channels": 2, "num_classes": 5, "input_size": (13, 17)}, (3, 2, 13, 17), (3, 5)),
     "lenet_bn": ({"in_channels": 2, "num_classes": 5, "input_size": (17, 19)}, (3, 2, 17, 19), (3, 5)),
     "linear_regression": ({"in_features": 7}, (3, 7), (3, 1)),
+    "memory_network": ({"vocab_size": 11, "hops": 2, "embedding_size": 3, "memory": 5}, (3, 5, 7), (3, 11)),
     "mlp": ({"in_features": 35, "hidden_sizes": (11, 7), "num_classes": 3}, (3, 5, 7), (3, 3)),
+    "neural_turing_machine": (
+        {"in_features": 3, "out_features": 5, "hidden_size": 11, "rows": 4, "width": 6, "write_heads": 2},
+        (3, 7, 3),
+        (3, 7, 5),
+    ),
     "nin": ({"in_channels": 2, "num_classes": 5, "input_size": 67}, (3, 2, 67, 71), (3, 5)),
     "perceptron": ({"in_features": 7}, (3, 7), (3, 1)),
+    "output_recurrent": (
+        {"in_features": 3, "num_classes": 5, "hidden_size": 7, "from_output": False, "from_hidden": True},
+        (3, 11, 3),
+        (3, 11, 5),
+    ),
+    "programmer_interpreter": (
+        {"vocab_size": 5, "programs": 5, "cells": 2, "actions": 3, "values": 7, "hidden_size": 11},
+        (3, 7, 3),
+        (3, 7, 16),
+    ),
     "plain20_cifar": ({"in_channels": 2, "num_classes": 5, "input_size": 11}, (3, 2, 11, 13), (3, 5)),
     "recurrent_language_model": (
         {"vocab_size": 11, "cell": "lstm", "hidden_size": 5, "num_layers": 2, "embedding_size": 3},
@@ -50,7 +72,18 @@ SMALL = {  # what makes a model small, the shape of three examples, and the shap
     "resnet18": ({"in_channels": 2, "num_classes": 5, "input_size": 33}, (3, 2, 33, 37), (3, 5)),
     "resnet20_cifar": ({"in_channels": 2, "num_classes": 5, "input_size": 11}, (3, 2, 11, 13), (3, 5)),
     "resnext50_32x4d": ({"in_channels": 2, "num_classes": 5, "input_size": 33}, (3, 2, 33, 37), (3, 5)),
+    "sequence_autoencoder": (
+        {"vocab_size": 11, "context_size": 3, "hidden_size": 5, "attention": True},
+        (3, 7),
+        (3, 7, 12),
+    ),
+    "sequence_model": ({"vocab_size": 11, "ending": "stop", "hidden_size": 5}, (3, 7), (3, 7, 12)),
     "softmax_regression": ({"in_features": 35, "num_classes": 3}, (3, 5, 7), (3, 3)),
+    "time_scale_rnn": (
+        {"in_features": 3, "num_classes": 5, "kind": "learned", "hidden_size": 7, "slowest": 8},
+        (3, 11, 3),
+        (3, 11, 5),
+    ),
     "transformer_encoder": (
         {"vocab_size": 11, "num_classes": 5, "hidden_size": 6, "num_heads": 2, "feedforward_size": 13, "max_steps": 7},
         (3, 7),

@@ -20,7 +20,9 @@ from fathom.train import TrainConfig, load_checkpoint
 TINY = {"epochs": 2, "limit": 3, "batch_size": 64, "threads": 1, "device": "cpu"}
 LENET = {"optimizer": "adam", "lr": 0.01, "limit": 6}  # the book's rate needs hundreds of steps before the loss moves
 SHAPES = {"data": "drawn-shapes,size=16", "batch_size": 8, "examples": 24, "test_examples": 16, "schedule": "constant"}
+TREES = {"hidden_size": 8, "batch_size": 8, "data": "sentiment-grammar,examples=100"}
 ZOO = {"batch_size": 8, "optimizer": "adam"}
+TURING = {"hidden_size": 8, "lstm_size": 8, "rows": 16, "test_rows": 16, "width": 4, "batch_size": 16, "lr": 0.01}
 POINT = {"batch_size": 1, "epochs": 6}  # one point moves over a given function; an epoch is one update
 OTHERWISE = {
     "lenet": LENET,
@@ -61,6 +63,26 @@ OTHERWISE = {
     "gradient-by-lag": {"hidden_size": 8, "steps": 7, "data": "time-machine,tokens=2000"},
     "truncated-bptt": {"hidden_size": 8, "steps": 6, "span": 3, "draws": 3, "data": "time-machine,tokens=2000"},
     "gates": {"hidden_size": 8, "data": "first-symbol,length=16"},
+    "sequence-likelihood": {"hidden_size": 8, "longest": 5, "data": "time-machine,tokens=2000", "lr": 0.02},
+    "output-recurrence": {"hidden_size": 8, "data": "feedback,steps=6", "lr": 0.01},
+    "both-directions": {"hidden_size": 8, "steps": 12, "data": "time-machine,tokens=3000"},
+    "sequence-bottleneck": {"hidden_size": 8, "longest": 3, "data": "time-machine,tokens=4000"},
+    "deep-recurrence": {"hidden_size": 8, "steps": 7, "data": "time-machine,tokens=2000", "lr": 0.01},
+    "unfolding": {"hidden_size": 8, "steps": 3, "data": "time-machine,tokens=2000"},
+    "vector-to-sequence": {"hidden_size": 8, "lr": 0.01},
+    "parity": {"hidden_size": 8, "lengths": (2, 3), "data": "parity,length=5,examples=600", "lr": 0.02},
+    "hessian-free": {
+        "hidden_size": 8,
+        "data": "adding,length=5,examples=600",
+        "part": 16,
+        "every": 3,
+        "curvature": 32,
+        "products": 12,
+        "lr": 0.01,
+    },
+    "jacobian-spectra": {"hidden_size": 5, "data": "adding,length=7,examples=600", "lr": 0.01},
+    "gradient-clipping": {"hidden_size": 8, "data": "first-symbol,length=16", "lr": 0.1},
+    "adding-problem": {"hidden_size": 8, "lr": 0.01, "schedule": "constant", "data": "adding,length=7,examples=600"},
     "bidirectional-leak": {"hidden_size": 8, "steps": 7, "data": "time-machine,tokens=2000"},
     "fill-in-the-blank": {"hidden_size": 8, "steps": 7, "data": "time-machine,tokens=2000"},
     "ngram": {"order": 3, "data": "time-machine,tokens=2000"},
@@ -143,14 +165,51 @@ OTHERWISE = {
         "lr": 0.001,
         "schedule": "constant",
     },
+    "tree-rnn": {**TREES, "lr": 0.05},
+    "rntn": {**TREES, "lr": 0.05},
+    "tree-lstm": {**TREES},
+    "balanced-trees": {**TREES},
+    "ntm-copy": {**TURING, "data": "copy,length=1,examples=300,bits=3", "limit": 6, "lr": 0.03},
+    "ntm-repeat-copy": {**TURING, "data": "repeat-copy,length=2,repeats=2,examples=300,bits=3"},
+    "ntm-associative-recall": {**TURING, "data": "associative-recall,length=2,examples=300,bits=2"},
+    "memory-network": {"embedding_size": 8, "linear_epochs": 1, "data": "stories,examples=300"},
+    "programmer-interpreter": {
+        "hidden_size": 8,
+        "sums": 2,
+        "data": "addition-traces,digits=2,examples=40",
+        "schedule": "constant",
+    },
+    "echo-state": {"hidden_size": 13, "density": 0.5, "washout": 20, "horizon": 5, "dial_units": 7},
+    "memory-capacity": {"hidden_size": 7, "washout": 20, "steps": 2000},
+    "time-scales": {"hidden_size": 11, "slowest": 8, "delay": 3, "data": "slow-waves,length=20", "lr": 0.02},
+    "liquid-state": {"data": "jittered-spikes,segments=2,examples=100", "batch_size": 16},
     "optimizer-race": {"batch_size": 1, "surfaces": ("bowl", "himmelblau"), "rules": ("momentum", "adam", "yogi")},
 }
 GIVEN = {
+    "liquid-state": "3,50;20;7,90;",
     "polynomial": "0.5",
     "sgd-decay": "0.5,2",
     "zipf": "10",
     "gates": "auvwxyzu",
+    "sequence-likelihood": "the",
+    "output-recurrence": "p___",
+    "both-directions": "thetime",
+    "sequence-bottleneck": "the",
+    "parity": "01",
+    "hessian-free": "0.3,0.5*,0.1,0.9*",
+    "jacobian-spectra": "0.3,0.5*,0.1,0.9*",
+    "gradient-clipping": "auvwxyzu",
+    "adding-problem": "0.3,0.5*,0.1,0.9*",
     "fill-in-the-blank": "the ti_e",
+    "ntm-copy": "101 011",
+    "ntm-repeat-copy": "101 011 x3",
+    "ntm-associative-recall": "10/11/01 00/01/11 ? 1",
+    "memory-network": "zoe went to the attic . where is zoe ?",
+    "programmer-interpreter": "123+989",
+    "tree-rnn": "the film is not very good .",
+    "rntn": "((the film) ((is (not (very good))) .))",
+    "tree-lstm": "(2 (2 (2 the) (2 film)) (3 (2 is) (3 good)))",
+    "balanced-trees": "the film is not very good .",
 }  # to predict from; elsewhere the kind of data decides
 
 every_recipe = pytest.mark.parametrize("name", recipes.names())
@@ -346,6 +405,8 @@ def test_it_predicts_from_the_folder_alone(name, whole, tmp_path, monkeypatch):
     elif folder.data["kind"] == "text":
         assert len(prediction.label) > len(source)
         assert prediction.label.startswith(source)
+    elif folder.data["kind"] in ("bits", "traces"):
+        assert set(prediction.label) <= set("0123456789_ ")
     else:
         assert isinstance(prediction.label, float)
     if prediction.probabilities:

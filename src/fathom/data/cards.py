@@ -3,18 +3,27 @@
 from types import ModuleType
 
 from fathom.data import (
+    addition_traces,
     airfoil,
     cifar10,
     contests,
     corpora,
     drawn_digits,
     drawn_shapes,
+    dynamics,
     fashion_mnist,
+    feedback,
     imagenet,
+    long_lags,
+    memory_tasks,
     mnist,
     recall,
+    sentiment_grammar,
     series,
+    spike_trains,
+    stories,
     synthetic,
+    treebank,
 )
 from fathom.data.dataset import Card, RemoteFile
 from fathom.registry import Registry
@@ -30,6 +39,7 @@ KINDS = {
     "text": "text:FILE[,unit=char|word|space][,encoding=utf-8][,letters=true][,min_count=1][,vocab=0][,test=0.1]"
     "[,tokens=0]",
     "series": "series:FILE.csv,column=NAME[,test=0.4][,sep=;]",
+    "trees": "trees:FILE[,test=0.1][,part=test|dev][,vectors=true]",
 }
 _MODULES: dict[str, ModuleType] = {}
 CARDS: Registry[Card] = Registry("dataset")
@@ -44,7 +54,16 @@ for _module in (
     airfoil,
     corpora,
     series,
+    dynamics,
+    spike_trains,
     recall,
+    feedback,
+    memory_tasks,
+    stories,
+    addition_traces,
+    long_lags,
+    treebank,
+    sentiment_grammar,
     synthetic,
 ):
     for _card in _module.CARDS:

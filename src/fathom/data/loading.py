@@ -19,6 +19,7 @@ _READERS = {  # imported when needed
     "csv": "fathom.data.csv_table",
     "text": "fathom.data.text_file",
     "series": "fathom.data.series_file",
+    "trees": "fathom.data.trees",
 }
 
 

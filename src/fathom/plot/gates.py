@@ -25,7 +25,7 @@ def over_steps(
 
     Args:
         maps: name to `(units, steps)`.
-        steps: what stands below each step (the characters of a sentence).
+        steps: what stands below each step (the characters of a sentence); nothing below one where it is empty.
         title: above all of them.
     """
     matrices = {name: array(values).astype(np.float64) for name, values in maps.items()}
@@ -46,6 +46,6 @@ def over_steps(
             axes.set_yticks([])
             axes.spines[:].set_visible(False)
             axes.tick_params(length=0)
-        grid[-1, 0].set_xticks(range(len(steps)), [step if step.strip() else "␣" for step in steps])
+        grid[-1, 0].set_xticks(range(len(steps)), ["␣" if step.isspace() else step for step in steps])
         page.colorbar(picture, ax=list(grid[:, 0]), shrink=0.6, pad=0.01).outline.set_visible(False)
     return Path(path)

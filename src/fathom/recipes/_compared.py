@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from fathom import data, optim
 from fathom.data import augment
-from fathom.errors import InputError
 from fathom.plot.panels import Panel, panels
 from fathom.recipes import _contest as contest
 from fathom.recipes import _start
@@ -40,8 +39,7 @@ class ComparedConfig(PictureConfig):
         super().__post_init__()
         for name in ("examples", "test_examples"):
             self._check(name, at_least=0)
-        if self.schedule.partition(",")[0] == "plateau":
-            raise InputError("--schedule: expected one that is fixed, since several networks learn; got plateau")
+        contest.check_fixed(self.schedule)
         self.keep(UNUSED, contest.WHY_UNUSED)
         self.keep(_start.FIELDS, "several networks begin alike")
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fathom import data, metrics, optim
+from fathom.errors import InputError
 from fathom.layers import namespace
 from fathom.plot.panels import Panel, panels
 from fathom.recipes._classifier import load_splits
@@ -49,6 +50,12 @@ class Rule:
     clip: float = 0.0
 
 
+def check_fixed(schedule: str) -> None:
+    """InputError if a schedule watches a loss: several models have several."""
+    if schedule.partition(",")[0] == "plateau":
+        raise InputError("--schedule: expected one that is fixed, since several models learn; got plateau")
+
+
 class Contest:
     """A step in which every contestant learns from the batch by itself; it is `Stateful`.
 
@@ -61,6 +68,7 @@ class Contest:
         loss: `(logits, target)` to the batch's mean.
         rules: how each learns, by name, or how all do.
         groups: torch's parameter groups, with rates of their own, by name; of all others every parameter learns alike.
+        score: `(outputs, target)` to what stands for a contestant's accuracy.
     """
 
     def __init__(
@@ -70,8 +78,9 @@ class Contest:
         loss: Measure,
         rules: Rule | Mapping[str, Rule],
         groups: Mapping[str, list[dict[str, Any]]] | None = None,
+        score: Measure = metrics.accuracy,
     ) -> None:
-        self.models, self.reference, self.loss = models, reference, loss
+        self.models, self.reference, self.loss, self.score = models, reference, loss, score
         self.rules = dict.fromkeys(models, rules) if isinstance(rules, Rule) else dict(rules)
         learning = {name: [{"params": list(model.parameters())}] for name, model in models.items()} | dict(groups or {})
         self.optimizers = {
@@ -111,15 +120,19 @@ class Contest:
         optimizer.zero_grad()
         logits = model(x)
         loss = self.loss(logits, y)
-        value, accuracy = loss.item(), metrics.accuracy(logits.detach(), y).item()
+        value, accuracy = loss.item(), self.score(logits.detach(), y).item()
         if not math.isfinite(value):
             return math.inf, accuracy
         loss.backward()
         if all(bool(parameter.grad.isfinite().all()) for parameter in model.parameters() if parameter.grad is not None):
-            if rule.clip:
-                optim.clip_grad_norm_(model.parameters(), rule.clip)
+            self.amend(name, x, y)
             optimizer.step()
         return value, accuracy
+
+    def amend(self, name: str, x: Tensor, y: Tensor) -> None:
+        """What happens to one contestant's gradient, of the mean loss on `(x, y)`, before its update: clipping."""
+        if self.rules[name].clip:
+            optim.clip_grad_norm_(self.models[name].parameters(), self.rules[name].clip)
 
     def state_dict(self) -> dict[str, Any]:
         """The states of the update rules, and the updates done."""
@@ -133,10 +146,22 @@ class Contest:
         self.updates = dict(state["updates"])
 
 
-def compare(models: nn.ModuleDict, reference: str, test: data.Dataset, config: TrainConfig) -> dict[str, float]:
-    """Loss and accuracy of each contestant on the test examples, as `test_NAME_loss`; the reference's also without."""
+def compare(
+    models: nn.ModuleDict,
+    reference: str,
+    test: data.Dataset,
+    config: TrainConfig,
+    loss: Measure | None = None,
+    score: Measure = metrics.accuracy,
+) -> dict[str, float]:
+    """Loss and accuracy of each contestant on the test examples, as `test_NAME_loss`; the reference's also without.
+
+    Args:
+        loss, score: as of `run_contest`.
+    """
     device = next(models.parameters()).device
-    measures = {"loss": _finite_or_infinite(namespace(config.rung).CrossEntropyLoss()), "accuracy": metrics.accuracy}
+    loss = loss or namespace(config.rung).CrossEntropyLoss()
+    measures = {"loss": _finite_or_infinite(loss), "accuracy": score}
     batches = held_out(test, config, device)
     numbers: dict[str, float] = {}
     for name, model in models.items():
@@ -162,6 +187,9 @@ def run_contest(
     at_start: Callable[[nn.ModuleDict, data.Dataset], Mapping[str, float]] | None = None,
     make_step: Callable[[nn.ModuleDict, Measure, int], Contest] | None = None,
     load: Load = load_splits,
+    loss: Measure | None = None,
+    score: Measure = metrics.accuracy,
+    make_batches: Callable[[data.Dataset, torch.device], Any] | None = None,
 ) -> Result:
     """Train all contestants on the same batches and compare them on the test examples after each epoch.
 
@@ -170,24 +198,19 @@ def run_contest(
         at_start: numbers read from them before the first, with the training examples; they stand in every record.
         make_step: `(contestants, loss, batches an epoch)` to a step that does otherwise than `Contest`.
         load: gives the examples.
+        loss: `(outputs, target)` to the batch's mean; None takes the cross-entropy of classes.
+        score: `(outputs, target)` to the number that goes by the name of accuracy.
+        make_batches: gives the training's batches; None takes `Batches` of single examples.
     """
     train, test = load(config)
     device = prepare(config)
     models = build(config, describe(train))
     constant = dict(at_start(models, train)) if at_start else {}
     models = models.to(device)
-    loss = namespace(config.rung).CrossEntropyLoss()
-    batches = data.Batches(
-        train.tensors["x"],
-        train.tensors["y"],
-        batch_size=config.batch_size,
-        shuffle=True,
-        seed=config.seed,
-        device=device,
-        limit=config.limit,
-    )
+    loss = loss or namespace(config.rung).CrossEntropyLoss()
+    batches = (make_batches or _shuffled(config))(train, device)
     if make_step is None:
-        step = Contest(models, reference, loss, Rule(config.optimizer, config.lr))
+        step = Contest(models, reference, loss, Rule(config.optimizer, config.lr), score=score)
     else:
         step = make_step(models, loss, len(batches))
     return conduct(
@@ -198,7 +221,7 @@ def run_contest(
         {"model": models, "step": step},
         train,
         evaluate=lambda: {
-            **compare(models, reference, test, config),
+            **compare(models, reference, test, config, loss, score),
             **(inspect(models) if inspect else {}),
             **constant,
         },
@@ -207,6 +230,21 @@ def run_contest(
         folder=folder,
         listeners=listeners,
     )
+
+
+def _shuffled(config: TrainConfig) -> Callable[[data.Dataset, torch.device], data.Batches]:
+    def batches(train: data.Dataset, device: torch.device) -> data.Batches:
+        return data.Batches(
+            train.tensors["x"],
+            train.tensors["y"],
+            batch_size=config.batch_size,
+            shuffle=True,
+            seed=config.seed,
+            device=device,
+            limit=config.limit,
+        )
+
+    return batches
 
 
 def trained(folder: RunFolder, config: TrainConfig, build: Build) -> nn.ModuleDict:
@@ -224,11 +262,14 @@ def measure_contest(
     published: Sequence[Mapping[str, Any]],
     inspect: Callable[[nn.ModuleDict], Mapping[str, float]] | None = None,
     load: Load = load_splits,
+    loss: Measure | None = None,
+    score: Measure = metrics.accuracy,
 ) -> Result:
     """Compare a run's contestants on its test examples again."""
     _, test = load(config)
     models = trained(folder, config, build)
-    numbers = {**compare(models, reference, test, config), **(inspect(models) if inspect else {})}
+    compared = compare(models, reference, test, config, loss, score)
+    numbers = {**compared, **(inspect(models) if inspect else {})}
     return measured_again(folder, config, numbers, test.used, published, "the last checkpoint")
 
 

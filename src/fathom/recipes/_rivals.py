@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -38,12 +38,13 @@ class RivalConfig(TrainConfig):
     lr: float = 0.005
     optimizer: str = "adam"
     clip: float = 1.0
+    heeded: ClassVar[tuple[str, ...]] = ("clip",)  # by the recipe's step, of what other contests have no use for
 
     def __post_init__(self) -> None:
         """Check every range."""
         super().__post_init__()
         self._check("hidden_size", at_least=1)
-        self.keep([name for name in contest.UNUSED if name != "clip"], contest.WHY_UNUSED)
+        self.keep([name for name in contest.UNUSED if name not in self.heeded], contest.WHY_UNUSED)
 
 
 class Reader(nn.Module):
@@ -61,7 +62,7 @@ class Reader(nn.Module):
 
     def encode(self, tokens: Tensor) -> Tensor:
         """One-hot vectors, `(batch, steps, in_features)`."""
-        return one_hot(tokens, self.in_features).to(self.tagger.output.weight.dtype)
+        return one_hot(tokens, self.in_features).to(next(self.tagger.parameters()).dtype)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """The logits."""

@@ -130,25 +130,29 @@ def measure(folder: RunFolder) -> Result:
     )
 
 
-def encode(about: Mapping[str, Any], source: str) -> Tensor:
+def encode(about: Mapping[str, Any], source: str, example: str = "auvwxyz") -> Tensor:
     """Symbols written side by side as a row of numbers, `(1, length)`."""
     alphabet = list(about["alphabet"])
     strangers = [symbol for symbol in source if symbol not in alphabet]
     if not source or strangers:
         got = repr(strangers[0]) if strangers else "none"
-        raise InputError(f"symbols: expected some of {''.join(alphabet)} side by side, got {got}; as in auvwxyz")
+        raise InputError(f"symbols: expected some of {''.join(alphabet)} side by side, got {got}; as in {example}")
     return torch.tensor([[alphabet.index(symbol) for symbol in source]])
 
 
 def predict(folder: RunFolder, source: str) -> Prediction:
     """What the net with the best test accuracy answers to the symbols `source`; `extra` has all answers."""
-    about, config = folder.data, Config(**folder.config)
-    nets, tokens = contest.trained(folder, config, build), encode(folder.data, str(source))
+    return answer(folder, source, contest.trained(folder, Config(**folder.config), build), REFERENCE)
+
+
+def answer(folder: RunFolder, source: str, nets: nn.ModuleDict, first: str) -> Prediction:
+    """As `predict`, of any nets; `first` is asked while there is no result."""
+    about, tokens = folder.data, encode(folder.data, str(source))
     with torch.inference_mode():
         shares = {name: net(tokens).softmax(dim=1)[0] for name, net in nets.items()}
-    best, result = REFERENCE, folder.result
+    best, result = first, folder.result
     if result is not None:
-        best = max(TITLES, key=lambda name: result.metrics[f"test_{name}_accuracy"])
+        best = max(nets, key=lambda name: result.metrics[f"test_{name}_accuracy"])
     classes = about["classes"]
     order = shares[best].argsort(descending=True, stable=True).tolist()
     ranked = {classes[number]: float(shares[best][number]) for number in order}
