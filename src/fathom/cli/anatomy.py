@@ -76,11 +76,15 @@ def look_at(words: str, shape: tuple[int, ...] | None = None) -> Anatomy:
     name, options = spec(words)
     if name in models.names():
         told = {**_told(name, shape), **arguments(f"model {name}", models.constructor(name), options, ["nn"])}
-        shape = shape or _default_shape(name, told)
         known = inspect.signature(models.constructor(name)).parameters
         text, device = "vocab_size" in known, "meta" if "in_channels" in known else "cpu"
         with torch.device(device):
             model = models.create(name, **told)
+        usual: Callable[[], tuple[torch.Tensor, ...]] | None = getattr(model, "example", None)
+        if shape is None and usual is not None:
+            inputs = usual()
+            return Anatomy(words, told, tuple(inputs[0].shape[1:]), measure(model, *inputs))
+        shape = shape or _default_shape(name, told)
     elif name in blocks() and not options:
         told, shape, text, device = {}, shape or BLOCK_INPUT, False, "meta"
         with torch.device(device):

@@ -89,6 +89,10 @@ class EchoStateNetwork(Model):
         states = reservoir_states(drive, compressed(self.recurrent), state, self.leak, self.activation)
         return torch.cat([states.permute(2, 0, 1), x], dim=2), states[-1]
 
+    def example(self) -> tuple[Tensor, ...]:
+        """Inputs of one example, of the usual shape."""
+        return (self.input_weight.new_zeros(1, 35, self.input_weight.shape[1]),)
+
     def forward(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Map `(batch, steps, in_features)` to `(batch, steps, num_outputs)` and the state after the last step."""
         features, state = self.features(x, state)

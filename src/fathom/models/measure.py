@@ -102,12 +102,13 @@ class Cost:
         return level
 
 
-def measure(model: nn.Module, example: Tensor) -> Cost:
+def measure(model: nn.Module, *example: Tensor) -> Cost:
     """What the model costs for one example.
 
     Args:
         model: any torch model; it is left in evaluation mode.
-        example: `(1, ...)`; an image of the meta device, if the model is of it, makes no computation.
+        example: what the model is called with, each `(1, ...)`; an image of the meta device, if the model is of it,
+            makes no computation.
 
     Returns:
         Its parts and steps; receptive fields for images on the meta device only.
@@ -120,11 +121,11 @@ def measure(model: nn.Module, example: Tensor) -> Cost:
     torch.backends.mha.set_fastpath_enabled(False)  # whose one operation hides all others, as would other kernels below
     try:
         with torch.no_grad(), record:
-            if example.is_meta and example.dim() == 4:
-                fields = receptive_fields(model, example.shape[1:])
+            if example[0].is_meta and example[0].dim() == 4:
+                fields = receptive_fields(model, example[0].shape[1:])
             else:
                 with sdpa_kernel(SDPBackend.MATH):
-                    model(example)
+                    model(*example)
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
         for hook in hooks:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from fathom.errors import ShapeError
 from fathom.models.model import Model
@@ -59,6 +60,10 @@ class MemoryNetwork(Model):
         for table in (*self.embeddings, *self.times):
             nn.init.normal_(table.weight, 0.0, 0.2)  # the paper's 0.1 leaves later hops of 32 features asleep
         self.constant("steps", np.arange(memory))
+
+    def example(self) -> tuple[Tensor, ...]:
+        """Inputs of one example, of the usual shape."""
+        return (torch.zeros(1, self.memory + 1, 7, dtype=torch.long),)
 
     def forward(self, x: Any) -> Any:
         """Map `(batch, sentences + 1, words)` of int, the question last, to logits `(batch, vocab_size)`.

@@ -16,6 +16,7 @@ does not mind; one that goes by content looks less sharply, as every empty row t
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from fathom.errors import ShapeError
 from fathom.models.model import Model
@@ -99,7 +100,7 @@ class NeuralTuringMachine(Model):
         # key, strength, gate, three shifts and power of every head; what each write head erases and adds
         self.heads = nn.Linear(hidden_size, (read_heads + write_heads) * (width + 6) + write_heads * 2 * width)
         self.output = nn.Linear(hidden_size + read_heads * width, out_features)
-        self.hidden_size = hidden_size
+        self.in_features, self.hidden_size = in_features, hidden_size
 
     def first_state(self, x: Any, rows: int = 0) -> State:
         """An empty memory with all heads at its first row, for sequences `x` `(batch, steps, in_features)`."""
@@ -109,6 +110,10 @@ class NeuralTuringMachine(Model):
         hidden = (x.new_zeros(batch, self.hidden_size), x.new_zeros(batch, self.hidden_size)) if self.lstm else ()
         memory = x.new_full((batch, rows, self.width), FIRST)
         return State(memory, weights, x.new_zeros(batch, self.read_heads * self.width), hidden)
+
+    def example(self) -> tuple[Tensor, ...]:
+        """Inputs of one example, of the usual shape."""
+        return (torch.zeros(1, 35, self.in_features),)
 
     def forward(self, x: Any, state: State | None = None, rows: int = 0) -> tuple[Any, State]:
         """Map `(batch, steps, in_features)` to `(batch, steps, out_features)` and the state after the last step.

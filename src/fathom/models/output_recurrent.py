@@ -52,12 +52,17 @@ class OutputRecurrent(Model):
             raise InputError(
                 "from_hidden, from_output: expected at least one, got none; a net without is not recurrent"
             )
-        self.num_classes, self.from_hidden, self.from_output = num_classes, from_hidden, from_output
+        self.in_features, self.num_classes = in_features, num_classes
+        self.from_hidden, self.from_output = from_hidden, from_output
         features = in_features + num_classes * from_output
         self.hidden = (
             nn.RNN(features, hidden_size, batch_first=True) if from_hidden else nn.Linear(features, hidden_size)
         )
         self.output = nn.Linear(hidden_size, num_classes)
+
+    def example(self) -> tuple[Tensor, ...]:
+        """Inputs of one example, of the usual shape."""
+        return (torch.zeros(1, 35, self.in_features),)
 
     def forward(self, x: Tensor, before: Tensor | None = None, state: Tensor | None = None) -> tuple[Tensor, Any]:
         """Map `(batch, steps, in_features)` to logits `(batch, steps, num_classes)` and the state after the last step.

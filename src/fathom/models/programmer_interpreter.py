@@ -12,6 +12,7 @@ Source: Reed and de Freitas 2016, arXiv 1511.06279, section 3.
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from fathom.errors import ShapeError
 from fathom.models.model import Model, concatenate
@@ -65,6 +66,10 @@ class ProgrammerInterpreter(Model):
         self.end = nn.Linear(hidden_size, 1)
         self.key = nn.Linear(hidden_size, key_size)
         self.arguments = nn.Linear(hidden_size, actions + values)
+
+    def example(self) -> tuple[Tensor, ...]:
+        """Inputs of one example, of the usual shape."""
+        return (torch.zeros(1, 35, self.cells + 1, dtype=torch.long),)
 
     def forward(self, x: Any, state: Any = None) -> tuple[Any, Any]:
         """Map `(batch, steps, cells + 1)` to `(batch, steps, 1 + programs + actions + values)` logits and the state.

@@ -99,6 +99,10 @@ class TimeScaleRNN(Model):
         every = sum(parameter.numel() for parameter in self.parameters())
         return every - (int((~self.connected).sum()) if self.kind == "clockwork" else 0)
 
+    def example(self) -> tuple[Tensor, ...]:
+        """Inputs of one example, of the usual shape."""
+        return (torch.zeros(1, 35, self.input.in_features),)
+
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Map `(batch, steps, in_features)` to `(batch, steps, num_classes)` and the last state."""
         states = self.states(x)

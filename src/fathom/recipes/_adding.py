@@ -1,11 +1,12 @@
 """What the recipes on the adding problem share: recurrent nets that answer at the end, their error, their examples."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from fathom import data, models
 from fathom.errors import InputError
@@ -13,8 +14,11 @@ from fathom.layers.orthogonal_rnn import OrthogonalRNN
 from fathom.models.model import Model
 from fathom.plot.panels import Panel, panels
 from fathom.recipes import _contest as contest
+from fathom.recipes import _rivals as rivals
+from fathom.recipes._contest_recipe import ContestRecipe, Load
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import TrainConfig
+from fathom.train.supervised import Measure
 
 CLOSE = 0.08  # 0.04 of the range of answers, Hochreiter and Schmidhuber 1997, section 5.4
 
@@ -77,20 +81,6 @@ def close(outputs: Tensor, target: Tensor) -> Tensor:
     return ((outputs - target).abs() < CLOSE).float().mean()
 
 
-def measure(
-    folder: RunFolder,
-    config: TrainConfig,
-    build: contest.Build,
-    reference: str,
-    published: Sequence[Mapping[str, Any]],
-    inspect: Callable[[nn.ModuleDict], Mapping[str, float]] | None = None,
-) -> Result:
-    """Compare a run's nets on the test sequences again."""
-    return contest.measure_contest(
-        folder, config, build, reference, published, inspect, load_splits, squared_error, close
-    )
-
-
 # --- answers --------------------------------------------------------------------------------------------------------
 
 
@@ -110,17 +100,26 @@ def encode(source: str | Path) -> Tensor:
     return torch.tensor([values, marks]).T[None]
 
 
-def predict(
-    folder: RunFolder, source: str | Path, config: TrainConfig, build: contest.Build, names: Sequence[str]
-) -> Prediction:
-    """What the net with the least test error takes for the sum of the two marked numbers; `extra` has all answers."""
-    nets, example, result = contest.trained(folder, config, build), encode(source), folder.result
-    with torch.inference_mode():
-        said = {name: float(nets[name](example)) for name in names}
-    best = names[0]
-    if result is not None:
-        best = min(names, key=lambda name: result.metrics[f"test_{name}_loss"])
-    return Prediction(input=str(source)[:200], label=said[best], extra={"by": best, **said})
+@dataclass(frozen=True, kw_only=True)
+class AddingContest(ContestRecipe):
+    """A contest of nets on the adding problem; `add` is what its module publishes as `predict`."""
+
+    load: Load = load_splits
+    loss: Callable[[Any], Measure] = lambda config: squared_error
+    score: Measure = close
+
+    def add(self, folder: RunFolder, source: str | Path) -> Prediction:
+        """What the net with the least test error takes for the sum of the two marked numbers; `extra` has all answers.
+
+        Args:
+            folder: of the run; without a result the first net is asked.
+            source: as `encode` takes it.
+        """
+        nets, example = self.trained(folder), encode(source)
+        with torch.inference_mode():
+            said = {name: float(net(example)) for name, net in nets.items()}
+        best = rivals.best(folder, nets)
+        return Prediction(input=str(source)[:200], label=said[best], extra={"by": best, **said})
 
 
 def draw_errors(path: Path, result: Result, titles: Mapping[str, str], updates: int, length: int) -> Path:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from fathom.plot.panels import Panel, panels
 from fathom.recipes import _contest as contest
 from fathom.recipes import _start
 from fathom.recipes._classifier import PictureConfig, load_splits, varied
-from fathom.records import Prediction, Result, RunFolder
-from fathom.train import Listener
+from fathom.recipes._contest_recipe import Build, ContestRecipe, named_at_start
+from fathom.records import Result
 from fathom.train.channels_last import channels_last, follow
 from fathom.train.normalised import scaled
 from fathom.train.supervised import Measure
@@ -71,25 +72,26 @@ class Varied(contest.Contest):
     """The contest in which a batch is varied first, alike for all networks.
 
     Args:
-        networks, reference, loss, rules: as `Contest` takes them.
+        networks, loss, rules: as `Contest` takes them.
         config: of the run.
-        about: of the training pictures.
-        own: how each network's batch is varied besides, for that one alone; "" and those left out not at all.
+        train: the training pictures.
+        comparison: tells how each network's batch is varied besides, for that one alone, and what is read from them.
     """
 
     def __init__(
         self,
         networks: nn.ModuleDict,
-        reference: str,
         loss: Measure,
         rules: contest.Rule | Mapping[str, contest.Rule],
         config: ComparedConfig,
-        about: Mapping[str, Any],
-        own: Mapping[str, str],
+        train: data.Dataset,
+        comparison: "Comparison",
     ) -> None:
-        super().__init__(networks, reference, loss, rules)
-        self.vary = varied(config, about)
-        self.own = {name: augment.create(text, len(about["classes"])) for name, text in own.items() if text}
+        super().__init__(networks, comparison.reference(config), loss, rules)
+        own, classes = comparison.own(config), len(train.about["classes"])
+        self.vary = varied(config, train.about)
+        self.own = {name: augment.create(text, classes) for name, text in own.items() if text}
+        self.look = partial(comparison.inspect, config, networks, train)
         if config.channels_last:
             for optimizer in self.optimizers.values():
                 follow(optimizer)
@@ -104,10 +106,14 @@ class Varied(contest.Contest):
             x, y = self.own[name]((x, y))
         return super().learn(name, x, y)
 
+    def numbers(self) -> dict[str, float]:
+        """What is read from the networks as they learn."""
+        return dict(self.look())
+
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """What the module of such a recipe offers: `run`, `measure` and `predict`.
+    """A recipe in which networks learn the same pictures; its module publishes the functions of its `contest`.
 
     Args:
         recipe: its name.
@@ -124,13 +130,27 @@ class Comparison:
 
     recipe: str
     config: type[ComparedConfig]
-    build: contest.Build
+    build: Build
     reference: Callable[[Any], str]
     published: Sequence[Mapping[str, Any]]
     wishes: Mapping[str, Any]
-    inspect: Callable[[Any, nn.ModuleDict, data.Dataset], Mapping[str, float]] | None = None
-    rates: Callable[[Any], Mapping[str, float]] | None = None
-    own: Callable[[Any], Mapping[str, str]] | None = None
+    inspect: Callable[[Any, nn.ModuleDict, data.Dataset], Mapping[str, float]] = lambda *_: {}
+    rates: Callable[[Any], Mapping[str, float]] = lambda config: {}
+    own: Callable[[Any], Mapping[str, str]] = lambda config: {}
+
+    @property
+    def contest(self) -> ContestRecipe:
+        """What the module publishes the functions of."""
+        return ContestRecipe(
+            recipe=self.recipe,
+            config=self.config,
+            build=self.fresh,
+            reference=self.reference,
+            published=self.published,
+            load=self.load,
+            at_start=named_at_start(lambda config, networks, train, _: self.inspect(config, networks, train)),
+            make_step=self.step,
+        )
 
     def load(self, config: ComparedConfig) -> tuple[data.Dataset, data.Dataset]:
         """The training and the test pictures."""
@@ -147,54 +167,17 @@ class Comparison:
                 channels_last(network)
         return networks
 
-    def run(
-        self, config: ComparedConfig, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()
-    ) -> Result:
-        """Train all networks on the same pictures, varied alike, and compare them after each epoch."""
-        pictures = self.load(config)
-        inspect = self.inspect
-
-        def numbers(networks: nn.ModuleDict) -> Mapping[str, float]:
-            return inspect(config, networks, pictures[0]) if inspect else {}
-
-        def at_start(networks: nn.ModuleDict, train: data.Dataset) -> Mapping[str, float]:
-            return {f"{name}_at_start": value for name, value in numbers(networks).items()}
-
-        def make_step(networks: nn.ModuleDict, loss: Measure, batches: int) -> contest.Contest:
-            course = optim.create_schedule(config.schedule, config.epochs * batches, config.warmup)
-            rates = self.rates(config) if self.rates else {}
-            rules = {
-                name: contest.Rule(config.optimizer, config.lr * rates.get(name, 1.0), course, clip=config.clip)
-                for name in networks
-            }
-            own = self.own(config) if self.own else {}
-            return Varied(networks, self.reference(config), loss, rules, config, pictures[0].about, own)
-
-        return contest.run_contest(
-            self.recipe,
-            config,
-            self.fresh,
-            self.reference(config),
-            published=self.published,
-            folder=folder,
-            listeners=listeners,
-            inspect=numbers,
-            at_start=at_start,
-            make_step=make_step,
-            load=lambda _: pictures,
-        )
-
-    def measure(self, folder: RunFolder) -> Result:
-        """Compare a run's networks on its test pictures again."""
-        config = self.config(**folder.config)
-        return contest.measure_contest(
-            folder, config, self.fresh, self.reference(config), self.published, load=self.load
-        )
-
-    def predict(self, folder: RunFolder, source: str | Path) -> Prediction:
-        """What the network with the best test accuracy takes the picture `source` for."""
-        config = self.config(**folder.config)
-        return contest.predict_class(folder, source, config, self.fresh, self.reference(config))
+    def step(
+        self, config: ComparedConfig, networks: nn.ModuleDict, train: data.Dataset, loss: Measure, batches: int
+    ) -> Varied:
+        """All learn by the settings' rule and schedule, each at its own multiple of the rate."""
+        course = optim.create_schedule(config.schedule, config.epochs * batches, config.warmup)
+        rates = self.rates(config)
+        rules = {
+            name: contest.Rule(config.optimizer, config.lr * rates.get(name, 1.0), course, clip=config.clip)
+            for name in networks
+        }
+        return Varied(networks, loss, rules, config, train, self)
 
 
 def errors(result: Result, split: str, titles: Mapping[str, str]) -> dict[str, tuple[list[float], list[float]]]:

@@ -1,34 +1,24 @@
 """What the recipes share that let several classifiers learn from the same batches, each by itself, and compare them."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from fathom import data, metrics, optim
 from fathom.errors import InputError
-from fathom.layers import namespace
 from fathom.plot.panels import Panel, panels
-from fathom.recipes._classifier import load_splits
-from fathom.recipes._inputs import encode
-from fathom.records import Prediction, Result, RunFolder
-from fathom.train import Listener, TrainConfig, evaluate, load_model
+from fathom.records import Result
+from fathom.train import TrainConfig, evaluate
 from fathom.train.config import STEP_FIELDS
-from fathom.train.experiment import conduct, describe, held_out, measured_again, prepare
+from fathom.train.experiment import held_out
 from fathom.train.supervised import Measure
 
 UNUSED = (*STEP_FIELDS, "accumulate", "precision", "compile", "channels_last")
 WHY_UNUSED = "several models learn side by side, each by the plain rule"
-
-Build = Callable[[Any, Mapping[str, Any]], nn.ModuleDict]
-"""`(config, about)` to the fresh contestants by name; `about` is what the run folder's `data.json` holds."""
-
-Load = Callable[[Any], tuple[data.Dataset, data.Dataset]]
-"""A config to the training and the test examples."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +124,10 @@ class Contest:
         if self.rules[name].clip:
             optim.clip_grad_norm_(self.models[name].parameters(), self.rules[name].clip)
 
+    def numbers(self) -> dict[str, float]:
+        """What was counted while they learnt, for each epoch's record: nothing here."""
+        return {}
+
     def state_dict(self) -> dict[str, Any]:
         """The states of the update rules, and the updates done."""
         states = {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()}
@@ -151,18 +145,23 @@ def compare(
     reference: str,
     test: data.Dataset,
     config: TrainConfig,
-    loss: Measure | None = None,
-    score: Measure = metrics.accuracy,
+    loss: Measure,
+    score: Measure,
 ) -> dict[str, float]:
     """Loss and accuracy of each contestant on the test examples, as `test_NAME_loss`; the reference's also without.
 
     Args:
-        loss, score: as of `run_contest`.
+        models: the contestants.
+        reference: whose numbers go without a name too.
+        test: of whose tensors `x` and `y` are looked at.
+        config: of the run.
+        loss: `(outputs, target)` to the batch's mean.
+        score: `(outputs, target)` to the number that goes by the name of accuracy.
     """
     device = next(models.parameters()).device
-    loss = loss or namespace(config.rung).CrossEntropyLoss()
     measures = {"loss": _finite_or_infinite(loss), "accuracy": score}
-    batches = held_out(test, config, device)
+    examples = replace(test, tensors={name: test.tensors[name] for name in ("x", "y")})
+    batches = held_out(examples, config, device)
     numbers: dict[str, float] = {}
     for name, model in models.items():
         numbers |= evaluate(model, batches, measures, prefix=f"test_{name}_")
@@ -172,126 +171,6 @@ def compare(
 def _finite_or_infinite(loss: Measure) -> Measure:
     """`loss`, with infinity where it is not a number: those are not equal to themselves."""
     return lambda outputs, target: loss(outputs, target).nan_to_num(nan=math.inf, posinf=math.inf)
-
-
-def run_contest(
-    recipe: str,
-    config: TrainConfig,
-    build: Build,
-    reference: str,
-    *,
-    published: Sequence[Mapping[str, Any]],
-    folder: RunFolder | None,
-    listeners: Sequence[Listener],
-    inspect: Callable[[nn.ModuleDict], Mapping[str, float]] | None = None,
-    at_start: Callable[[nn.ModuleDict, data.Dataset], Mapping[str, float]] | None = None,
-    make_step: Callable[[nn.ModuleDict, Measure, int], Contest] | None = None,
-    load: Load = load_splits,
-    loss: Measure | None = None,
-    score: Measure = metrics.accuracy,
-    make_batches: Callable[[data.Dataset, torch.device], Any] | None = None,
-) -> Result:
-    """Train all contestants on the same batches and compare them on the test examples after each epoch.
-
-    Args:
-        inspect: numbers read from the contestants after each epoch.
-        at_start: numbers read from them before the first, with the training examples; they stand in every record.
-        make_step: `(contestants, loss, batches an epoch)` to a step that does otherwise than `Contest`.
-        load: gives the examples.
-        loss: `(outputs, target)` to the batch's mean; None takes the cross-entropy of classes.
-        score: `(outputs, target)` to the number that goes by the name of accuracy.
-        make_batches: gives the training's batches; None takes `Batches` of single examples.
-    """
-    train, test = load(config)
-    device = prepare(config)
-    models = build(config, describe(train))
-    constant = dict(at_start(models, train)) if at_start else {}
-    models = models.to(device)
-    loss = loss or namespace(config.rung).CrossEntropyLoss()
-    batches = (make_batches or _shuffled(config))(train, device)
-    if make_step is None:
-        step = Contest(models, reference, loss, Rule(config.optimizer, config.lr), score=score)
-    else:
-        step = make_step(models, loss, len(batches))
-    return conduct(
-        recipe,
-        config,
-        step,
-        batches,
-        {"model": models, "step": step},
-        train,
-        evaluate=lambda: {
-            **compare(models, reference, test, config, loss, score),
-            **(inspect(models) if inspect else {}),
-            **constant,
-        },
-        monitor="test_loss" if config.patience else "",  # the last state is what is compared
-        published=published,
-        folder=folder,
-        listeners=listeners,
-    )
-
-
-def _shuffled(config: TrainConfig) -> Callable[[data.Dataset, torch.device], data.Batches]:
-    def batches(train: data.Dataset, device: torch.device) -> data.Batches:
-        return data.Batches(
-            train.tensors["x"],
-            train.tensors["y"],
-            batch_size=config.batch_size,
-            shuffle=True,
-            seed=config.seed,
-            device=device,
-            limit=config.limit,
-        )
-
-    return batches
-
-
-def trained(folder: RunFolder, config: TrainConfig, build: Build) -> nn.ModuleDict:
-    """The contestants of a run as they were at the end."""
-    models = load_model(folder, lambda: build(config, folder.data), best=False)
-    assert isinstance(models, nn.ModuleDict)
-    return models
-
-
-def measure_contest(
-    folder: RunFolder,
-    config: TrainConfig,
-    build: Build,
-    reference: str,
-    published: Sequence[Mapping[str, Any]],
-    inspect: Callable[[nn.ModuleDict], Mapping[str, float]] | None = None,
-    load: Load = load_splits,
-    loss: Measure | None = None,
-    score: Measure = metrics.accuracy,
-) -> Result:
-    """Compare a run's contestants on its test examples again."""
-    _, test = load(config)
-    models = trained(folder, config, build)
-    compared = compare(models, reference, test, config, loss, score)
-    numbers = {**compared, **(inspect(models) if inspect else {})}
-    return measured_again(folder, config, numbers, test.used, published, "the last checkpoint")
-
-
-def predict_class(folder: RunFolder, source: str | Path, config: TrainConfig, build: Build, first: str) -> Prediction:
-    """What the contestant with the best test accuracy takes the example in `source` for; `extra` has all others' words.
-
-    Args:
-        source: as `fathom.recipes._inputs.encode` takes it.
-        first: who is asked while there is no result.
-    """
-    models, about, result = trained(folder, config, build), folder.data, folder.result
-    example = encode(about, source)[:1]
-    with torch.inference_mode():
-        probabilities = {name: model(example).softmax(dim=1)[0] for name, model in models.items()}
-    best = first
-    if result is not None:
-        best = max(models, key=lambda name: result.metrics[f"test_{name}_accuracy"])
-    classes = about["classes"]
-    said = {name: classes[int(shares.argmax())] for name, shares in probabilities.items()}
-    order = probabilities[best].argsort(descending=True, stable=True).tolist()
-    ranked = {classes[number]: float(probabilities[best][number]) for number in order}
-    return Prediction(input=str(source)[:200], label=said[best], probabilities=ranked, extra={"by": best, **said})
 
 
 def by_epoch(result: Result, metric: str, names: Mapping[str, str]) -> dict[str, tuple[list[float], list[float]]]:

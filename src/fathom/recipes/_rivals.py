@@ -1,7 +1,7 @@
 """What the recipes share in which recurrent nets read the same sequences side by side: settings, data, nets, steps."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,9 +16,9 @@ from fathom.errors import DataError
 from fathom.plot.panels import Panel, panels
 from fathom.recipes import _contest as contest
 from fathom.recipes import _language as language
-from fathom.records import Result, RunFolder
+from fathom.recipes._contest_recipe import ContestRecipe, Load
+from fathom.records import Prediction, Result, RunFolder
 from fathom.train import TrainConfig
-from fathom.train.supervised import Measure
 
 CELLS = {"rnn": "RNN", "gru": "GRU", "lstm": "LSTM"}  # name to title
 
@@ -88,16 +88,6 @@ def cells(config: Any, in_features: int, num_classes: int, answer: int | None = 
     return nn.ModuleDict({cell: reader(config, in_features, num_classes, answer, cell=cell) for cell in CELLS})
 
 
-def step(config: Any) -> Callable[[nn.ModuleDict, Measure, int], contest.Contest]:
-    """How `contest.run_contest` makes the step: each net by itself, its gradient clipped."""
-
-    def make(nets: nn.ModuleDict, loss: Measure, batches: int) -> contest.Contest:
-        rule = contest.Rule(config.optimizer, config.lr, clip=config.clip)
-        return contest.Contest(nets, next(iter(nets)), loss, rule)
-
-    return make
-
-
 # --- windows of a text ----------------------------------------------------------------------------------------------
 
 
@@ -131,6 +121,34 @@ def device_of(net: nn.Module) -> torch.device:
 
 
 # --- afterwards -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextContest(ContestRecipe):
+    """A contest of nets that read windows of a text; `go_on` is what its module publishes as `predict`.
+
+    Args:
+        voice: which net goes on with a text; "" for the one with the least held-out loss.
+    """
+
+    load: Load = load_windows
+    voice: str = ""
+
+    def go_on(
+        self,
+        folder: RunFolder,
+        source: str,
+        *,
+        length: int = 50,
+        temperature: float = 0.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int = 0,
+    ) -> Prediction:
+        """Go on with the text `source`, by one net; see `_language.continued`."""
+        nets = self.trained(folder)
+        net: Any = nets[self.voice or best(folder, nets)]
+        return language.continued(folder.data, next_logits(net), source, length, temperature, top_k, top_p, seed)
 
 
 def best(folder: RunFolder, nets: nn.ModuleDict) -> str:

@@ -1,7 +1,7 @@
 """What the recipes share in which a neural Turing machine and an LSTM learn a task of bits side by side."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -18,8 +18,8 @@ from fathom.errors import InputError
 from fathom.layers import namespace
 from fathom.plot.gates import over_steps
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _contest as contest
 from fathom.recipes import _rivals as rivals
+from fathom.recipes._contest_recipe import ContestRecipe
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener
 from fathom.train.supervised import Measure
@@ -231,54 +231,43 @@ class Turing:
             check_room(vectors(test.about), config.test_rows, f"--test-rows ({name})")
         return tests
 
+    @property
+    def contest(self) -> ContestRecipe:
+        """The contest without its trials."""
+        return ContestRecipe(
+            recipe=self.recipe,
+            config=self.config,
+            build=build,
+            reference=REFERENCE,
+            published=self.published,
+            load=partial(load_splits, self.task),
+            loss=asked_loss,
+            score=right_bits,
+            make_batches=by_length,
+        )
+
+    def tried(self, config: TuringConfig) -> ContestRecipe:
+        """The contest with `wrong_bits` of all trials in its records."""
+        splits = load_splits(self.task, config)
+        tests = self.tests(config, splits[0].about)
+        return replace(self.contest, load=lambda _: splits, inspect=lambda _, nets, *splits: wrong_bits(nets, tests))
+
     def run(
         self, config: TuringConfig, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()
     ) -> Result:
         """Train both on the same sequences; `NET_errors_TRIAL` is the share of wrong bits in unseen ones."""
-        splits = load_splits(self.task, config)
-        tests, loss = self.tests(config, splits[0].about), asked_loss(config)
-
-        def make_step(nets: nn.ModuleDict, measure: Measure, batches: int) -> contest.Contest:
-            rule = contest.Rule(config.optimizer, config.lr, clip=config.clip)
-            return contest.Contest(nets, REFERENCE, measure, rule, score=right_bits)
-
-        return contest.run_contest(
-            self.recipe,
-            config,
-            build,
-            REFERENCE,
-            published=self.published,
-            folder=folder,
-            listeners=listeners,
-            inspect=partial(wrong_bits, tests=tests),
-            make_step=make_step,
-            load=lambda _: splits,
-            loss=loss,
-            score=right_bits,
-            make_batches=partial(by_length, config),
-        )
+        return self.tried(config).run(config, folder, listeners=listeners)
 
     def measure(self, folder: RunFolder) -> Result:
         """Compare a run's nets on unseen sequences again."""
-        config = self.config(**folder.config)
-        return contest.measure_contest(
-            folder,
-            config,
-            build,
-            REFERENCE,
-            self.published,
-            partial(wrong_bits, tests=self.tests(config, folder.data)),
-            partial(load_splits, self.task),
-            asked_loss(config),
-            right_bits,
-        )
+        return self.tried(self.config(**folder.config)).measure(folder)
 
     def predict(self, folder: RunFolder, source: str) -> Prediction:
         """What the machine answers to the bits in `source`; `extra` has how many are wrong, and the LSTM's answer."""
         config, text = self.config(**folder.config), str(source)
         x, y, shown = self.encode(folder.data, text)
         check_room(shown, config.test_rows, "the sequence")
-        nets = contest.trained(folder, config, build)
+        nets = self.contest.trained(folder)
         with torch.inference_mode():
             logits = {name: net(x) for name, net in nets.items()}
         asked = (y >= 0).any(dim=2)[0]
@@ -295,7 +284,7 @@ class Turing:
         config, result = self.config(**folder.config), folder.result
         if result is None:
             return []
-        nets, tests = contest.trained(folder, config, build), self.tests(config, folder.data)
+        nets, tests = self.contest.trained(folder), self.tests(config, folder.data)
         pictures = [self._draw_errors(folder.path / "errors.png", result)]
         for trial, test in tests.items():
             x, y = test.tensors["x"][:1], test.tensors["y"][:1]

@@ -98,7 +98,7 @@ RECIPE = Comparison(
     published=PUBLISHED,
     wishes={"size": 32, "channels": 3},
     own=lambda config: {word(way): way for way in config.ways if way != PLAIN},
-)
+).contest
 run, measure, predict = RECIPE.run, RECIPE.measure, RECIPE.predict
 
 

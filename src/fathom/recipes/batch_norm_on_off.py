@@ -144,7 +144,7 @@ RECIPE = Comparison(
     wishes={"size": 28, "channels": 1},
     inspect=lambda config, networks, train: redundancy(networks["on_0"], train, config.seed),
     rates=lambda config: {f"{kind}_{number}": rate for kind in KINDS for number, rate in enumerate(config.rates)},
-)
+).contest
 run, measure, predict = RECIPE.run, RECIPE.measure, RECIPE.predict
 
 

@@ -1,7 +1,12 @@
-"""Why a net that reads both ways must not predict the next token: it sees it; perplexity near 1, and nonsense."""
+"""Why a net that reads both ways must not predict the next token: it sees it; perplexity near 1, and nonsense.
+
+Both nets learn to predict the next token at every step. `NAME_perplexity` is that of the training windows, where the
+way back has seen what is asked; `NAME_next_perplexity` that of the first token after a held-out window, which is what a
+language model is for.
+"""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +20,8 @@ from fathom.plot.panels import Panel, panels
 from fathom.recipes import _contest as contest
 from fathom.recipes import _language as language
 from fathom.recipes import _rivals as rivals
-from fathom.records import Prediction, Result, RunFolder
-from fathom.train import Listener
+from fathom.recipes._contest_recipe import ContestRecipe
+from fathom.records import Prediction, RunFolder
 
 SECTION = "d2l-zh 9.4.3"
 DATA = "time-machine,tokens=10000"
@@ -74,34 +79,16 @@ def honest(nets: nn.ModuleDict, train: data.Dataset, test: data.Dataset) -> dict
     return found
 
 
-def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()) -> Result:
-    """Train both nets to predict the next token at every step.
-
-    `NAME_perplexity` is that of the training windows, where the way back has seen what is asked;
-    `NAME_next_perplexity` that of the first token after a held-out window, which is what a language model is for.
-    """
-    train, test = rivals.load_windows(config)
-    return contest.run_contest(
-        "bidirectional-leak",
-        config,
-        build,
-        REFERENCE,
-        published=PUBLISHED,
-        folder=folder,
-        listeners=listeners,
-        inspect=lambda nets: honest(nets, train, test),
-        make_step=rivals.step(config),
-        load=rivals.load_windows,
-    )
-
-
-def measure(folder: RunFolder) -> Result:
-    """Compare a run's nets again."""
-    config = Config(**folder.config)
-    train, test = rivals.load_windows(config)
-    return contest.measure_contest(
-        folder, config, build, REFERENCE, PUBLISHED, lambda nets: honest(nets, train, test), rivals.load_windows
-    )
+RECIPE = ContestRecipe(
+    recipe="bidirectional-leak",
+    config=Config,
+    build=build,
+    reference=REFERENCE,
+    published=PUBLISHED,
+    load=rivals.load_windows,
+    inspect=lambda config, nets, train, test: honest(nets, train, test),
+)
+run, measure = RECIPE.run, RECIPE.measure
 
 
 def anew(net: nn.Module) -> decoding.Step:
@@ -125,7 +112,7 @@ def predict(
     seed: int = 0,
 ) -> Prediction:
     """Go on with the text `source`, by the net that reads one way; `extra` has what the other writes."""
-    nets = contest.trained(folder, Config(**folder.config), build)
+    nets = RECIPE.trained(folder)
     told = {
         name: language.continued(folder.data, anew(net), source, length, temperature, top_k, top_p, seed).label
         for name, net in nets.items()

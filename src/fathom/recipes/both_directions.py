@@ -1,6 +1,10 @@
-"""Words in letters without blanks: where one ends is a matter of what follows, told from one side, later, or both."""
+"""Words in letters without blanks: where one ends is a matter of what follows, told from one side, later, or both.
 
-from collections.abc import Mapping, Sequence
+`NAME_f1` is of the ends of words in held-out text: `past` answers at each letter by those up to it, `future` by those
+from it on, `laterN` by N letters more.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,9 +21,9 @@ from fathom.plot.panels import Panel, panels
 from fathom.recipes import _contest as contest
 from fathom.recipes import _language as language
 from fathom.recipes import _rivals as rivals
+from fathom.recipes._contest_recipe import ContestRecipe, by_share
 from fathom.recipes._matched import matched, parameters
-from fathom.records import Prediction, Result, RunFolder
-from fathom.train import Listener
+from fathom.records import Prediction, RunFolder
 
 SECTION = "Goodfellow et al. 2016, 10.3"
 DATA = "time-machine"
@@ -142,33 +146,16 @@ def f1(nets: nn.ModuleDict, test: data.Dataset) -> dict[str, float]:
     return found
 
 
-def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()) -> Result:
-    """Train the nets on the same windows; `NAME_f1` is of the ends of words in held-out text.
-
-    `past` answers at each letter by those up to it, `future` by those from it on, `laterN` by N letters more.
-    """
-    train, test = load_splits(config)
-    return contest.run_contest(
-        "both-directions",
-        config,
-        build,
-        REFERENCE,
-        published=PUBLISHED,
-        folder=folder,
-        listeners=listeners,
-        inspect=lambda nets: f1(nets, test),
-        make_step=rivals.step(config),
-        load=lambda _: (train, test),
-    )
-
-
-def measure(folder: RunFolder) -> Result:
-    """Compare a run's nets on the held-out text again."""
-    config = Config(**folder.config)
-    test = load_splits(config)[1]
-    return contest.measure_contest(
-        folder, config, build, REFERENCE, PUBLISHED, lambda nets: f1(nets, test), load_splits
-    )
+RECIPE = ContestRecipe(
+    recipe="both-directions",
+    config=Config,
+    build=build,
+    reference=REFERENCE,
+    published=PUBLISHED,
+    load=load_splits,
+    inspect=lambda config, nets, train, test: f1(nets, test),
+)
+run, measure = RECIPE.run, RECIPE.measure
 
 
 def encode(about: Mapping[str, Any], source: str) -> Tensor:
@@ -185,8 +172,8 @@ def predict(folder: RunFolder, source: str) -> Prediction:
 
     Blanks in `source` are left out first.
     """
-    config, about = Config(**folder.config), folder.data
-    nets, tokens = contest.trained(folder, config, build), encode(about, str(source))
+    about = folder.data
+    nets, tokens = RECIPE.trained(folder), encode(about, str(source))
     prepared = (letters_only(str(source)) if about["letters"] else str(source)).replace(" ", "")
     with torch.inference_mode():
         shares = {name: net(tokens).softmax(dim=1)[0] for name, net in nets.items()}
@@ -197,7 +184,7 @@ def predict(folder: RunFolder, source: str) -> Prediction:
         for name, share in shares.items()
     }
     last = shares[REFERENCE][:, -1]
-    ranked = {CLASSES[number]: float(last[number]) for number in last.argsort(descending=True, stable=True).tolist()}
+    ranked = by_share(last, CLASSES)
     return Prediction(input=str(source)[:200], label=next(iter(ranked)), probabilities=ranked, extra=cut)
 
 

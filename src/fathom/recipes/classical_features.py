@@ -17,9 +17,10 @@ from fathom.plot.panels import Panel, panels
 from fathom.recipes import _contest as contest
 from fathom.recipes import _designed as designed
 from fathom.recipes._classifier import load_splits
-from fathom.records import Prediction, Result, RunFolder
+from fathom.recipes._contest_recipe import ContestRecipe
+from fathom.records import Result, RunFolder
 from fathom.train import Listener, TrainConfig
-from fathom.train.experiment import conduct, describe, measured_again, prepare
+from fathom.train.experiment import conduct, describe, prepare
 from fathom.train.supervised import Measure
 
 SECTION = "d2l-zh 7.1"
@@ -135,6 +136,17 @@ def count_of(name: str) -> int:
     return int(name.rpartition("_")[2])
 
 
+RECIPE = ContestRecipe(
+    recipe="classical-features",
+    config=Config,
+    build=build,
+    reference=reference,
+    published=PUBLISHED,
+    load=lambda config: load_splits(config, **WISHES),
+)
+measure, predict = RECIPE.measure, RECIPE.predict  # of the networks; the machines are not kept
+
+
 def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()) -> Result:
     """Fit the machines, train the networks; `test_hog_rbf_1000_accuracy` is of a kernel machine on 1,000 HOGs.
 
@@ -163,7 +175,7 @@ def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[
         batches,
         {"model": networks, "step": step},
         train,
-        evaluate=lambda: contest.compare(networks, reference(config), test, config),
+        evaluate=lambda: RECIPE.numbers(config, networks, train, test),
         monitor="",  # the last state is what is compared
         published=PUBLISHED,
         folder=folder,
@@ -215,20 +227,6 @@ def features(config: Config, x: Tensor, unseen: Tensor) -> dict[str, tuple[Tenso
     return {"pixels": (grey[0].flatten(1), grey[1].flatten(1)), "hog": (hogs[0], hogs[1]), "sift": (bags[0], bags[1])}
 
 
-def measure(folder: RunFolder) -> Result:
-    """Measure a run's networks on the test images again; the machines are not kept."""
-    config = Config(**folder.config)
-    _, test = load_splits(config, **WISHES)
-    numbers = contest.compare(contest.trained(folder, config, build), reference(config), test, config)
-    return measured_again(folder, config, numbers, test.used, PUBLISHED, "the last checkpoint")
-
-
-def predict(folder: RunFolder, source: str | Path) -> Prediction:
-    """What the best of the networks takes the picture `source` for; `extra` has what the others say."""
-    config = Config(**folder.config)
-    return contest.predict_class(folder, source, config, build, reference(config))
-
-
 # --- pictures -------------------------------------------------------------------------------------------------------
 
 
@@ -268,7 +266,7 @@ def draw_features(path: Path, folder: RunFolder, config: Config) -> Path:
     """Six test images, their histograms of gradients, and the kernels of LeNet's first layer."""
     _, test = load_splits(config, **WISHES)
     x = data.pixels(test.tensors["x"][:6]).mean(dim=1)
-    network = contest.trained(folder, config, build)[reference(config)]
+    network = RECIPE.trained(folder)[reference(config)]
     first: Any = next(part for part in network.modules() if hasattr(part, "kernel_size"))
     kernels = first.weight.detach().mean(dim=1)
     stars = [designed.hog_picture(picture, config.cell) for picture in x]

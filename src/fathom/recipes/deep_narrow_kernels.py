@@ -125,7 +125,7 @@ RECIPE = Comparison(
     published=PUBLISHED,
     wishes={"size": 32, "channels": 3},
     inspect=costs,
-)
+).contest
 run, measure, predict = RECIPE.run, RECIPE.measure, RECIPE.predict
 
 

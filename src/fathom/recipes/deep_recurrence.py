@@ -1,6 +1,10 @@
-"""Where a recurrent net may be deeper: before its state, in it, in it with a shortcut, behind it, or as a stack."""
+"""Where a recurrent net may be deeper: before its state, in it, in it with a shortcut, behind it, or as a stack.
 
-from collections.abc import Mapping, Sequence
+`test_NAME_loss` is in nats a character; `NAME_reach` is the lag at which a hundredth of the gradient is left, and
+`NAME_reach_at_start` the same before training.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,12 +18,12 @@ from fathom import data, models, plot
 from fathom.models.deep_recurrent import DEPTHS, DeepRecurrent
 from fathom.plot.panels import Panel, panels
 from fathom.recipes import _contest as contest
-from fathom.recipes import _language as language
 from fathom.recipes import _rivals as rivals
+from fathom.recipes._contest_recipe import named_at_start
 from fathom.recipes._matched import matched, parameters
-from fathom.recipes.gradient_by_lag import gradient_norms, reach
-from fathom.records import Prediction, Result, RunFolder
-from fathom.train import Listener
+from fathom.recipes.gradient_by_lag import norms, reaches
+from fathom.records import RunFolder
+from fathom.train.experiment import prepare
 
 SECTION = "Goodfellow et al. 2016, 10.5; Pascanu et al. 2014"
 DATA = "time-machine"
@@ -41,7 +45,6 @@ TITLES = {
     "output": "deep output",
     "stack": "stack",
 }
-WINDOWS = 64  # over which the gradient is averaged
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,80 +98,29 @@ def build(config: Config, about: Mapping[str, Any]) -> nn.ModuleDict:
     )
 
 
-def norms(nets: nn.ModuleDict, train: data.Dataset) -> dict[str, np.ndarray]:
-    """Length of the gradient by lag of each net, over that at lag 0, on the first windows of the training text."""
-    x, y = (train.tensors[name][:WINDOWS].to(rivals.device_of(nets)) for name in ("x", "y"))
-    lengths = {name: gradient_norms(net, x, y[:, -1]).cpu().numpy().astype(np.float64) for name, net in nets.items()}
-    return {name: values / values[0] for name, values in lengths.items()}
-
-
-def reaches(nets: nn.ModuleDict, train: data.Dataset) -> dict[str, float]:
-    """The lag at which a hundredth of each net's gradient is left."""
-    return {f"{name}_reach": reach(values) for name, values in norms(nets, train).items()}
-
-
-def looked_at(nets: nn.ModuleDict, train: data.Dataset) -> dict[str, float]:
-    """`reaches`, and the parameters of each net."""
+def looked_at(config: Config, nets: nn.ModuleDict, train: data.Dataset, test: data.Dataset) -> dict[str, float]:
+    """How far each net's gradient reaches, and its parameters."""
     counts = {f"{name}_parameters": float(parameters(net)) for name, net in nets.items()}
-    return reaches(nets, train) | counts
+    return reaches(config, nets, train, test) | counts
 
 
-def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()) -> Result:
-    """Train all nets on the same windows.
-
-    `test_NAME_loss` is in nats a character; `NAME_reach` is the lag at which a hundredth of the gradient is left, and
-    `NAME_reach_at_start` the same before training.
-    """
-    train, _ = rivals.load_windows(config)
-
-    def at_start(nets: nn.ModuleDict, examples: data.Dataset) -> dict[str, float]:
-        return {f"{name}_at_start": value for name, value in reaches(nets, examples).items()}
-
-    return contest.run_contest(
-        "deep-recurrence",
-        config,
-        build,
-        REFERENCE,
-        published=PUBLISHED,
-        folder=folder,
-        listeners=listeners,
-        inspect=lambda nets: looked_at(nets, train),
-        at_start=at_start,
-        make_step=rivals.step(config),
-        load=rivals.load_windows,
-    )
-
-
-def measure(folder: RunFolder) -> Result:
-    """Compare a run's nets on the held-out text again."""
-    config = Config(**folder.config)
-    train, _ = rivals.load_windows(config)
-    return contest.measure_contest(
-        folder, config, build, REFERENCE, PUBLISHED, lambda nets: looked_at(nets, train), rivals.load_windows
-    )
-
-
-def predict(
-    folder: RunFolder,
-    source: str,
-    *,
-    length: int = 50,
-    temperature: float = 0.0,
-    top_k: int = 0,
-    top_p: float = 1.0,
-    seed: int = 0,
-) -> Prediction:
-    """Go on with the text `source`, by the net with the least held-out loss; see `_language.continued`."""
-    nets = contest.trained(folder, Config(**folder.config), build)
-    net: Any = nets[rivals.best(folder, nets)]
-    return language.continued(folder.data, rivals.next_logits(net), source, length, temperature, top_k, top_p, seed)
+RECIPE = rivals.TextContest(
+    recipe="deep-recurrence",
+    config=Config,
+    build=build,
+    reference=REFERENCE,
+    published=PUBLISHED,
+    inspect=looked_at,
+    at_start=named_at_start(reaches),
+)
+run, measure, predict = RECIPE.run, RECIPE.measure, RECIPE.go_on
 
 
 def draw(folder: RunFolder) -> list[Path]:
     """Held-out perplexity by depth, and by epoch beside the gradient by lag before training."""
     config, result = Config(**folder.config), folder.result
     train, _ = rivals.load_windows(config)
-    contest.prepare(config)
+    prepare(config)
     at_start = norms(build(config, folder.data), train)
     lags = np.arange(config.steps)
     charts = [

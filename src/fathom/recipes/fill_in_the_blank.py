@@ -1,6 +1,9 @@
-"""A missing character, told from what stands to its left, to its right, and on both sides of it."""
+"""A missing character, told from what stands to its left, to its right, and on both sides of it.
 
-from collections.abc import Mapping, Sequence
+`test_NAME_accuracy` is the share of blanks filled in rightly.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +19,8 @@ from fathom.plot.panels import Panel, panels
 from fathom.recipes import _contest as contest
 from fathom.recipes import _language as language
 from fathom.recipes import _rivals as rivals
-from fathom.records import Prediction, Result, RunFolder
-from fathom.train import Listener
+from fathom.recipes._contest_recipe import ContestRecipe, said_by
+from fathom.records import Prediction, RunFolder
 
 SECTION = "d2l-zh 9.4"
 DATA = "time-machine"
@@ -123,24 +126,15 @@ def build(config: Config, about: Mapping[str, Any]) -> nn.ModuleDict:
     )
 
 
-def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()) -> Result:
-    """Train the three on the same windows; `test_NAME_accuracy` is the share of blanks filled in rightly."""
-    return contest.run_contest(
-        "fill-in-the-blank",
-        config,
-        build,
-        REFERENCE,
-        published=PUBLISHED,
-        folder=folder,
-        listeners=listeners,
-        make_step=rivals.step(config),
-        load=load_splits,
-    )
-
-
-def measure(folder: RunFolder) -> Result:
-    """Compare a run's nets on the held-out text again."""
-    return contest.measure_contest(folder, Config(**folder.config), build, REFERENCE, PUBLISHED, load=load_splits)
+RECIPE = ContestRecipe(
+    recipe="fill-in-the-blank",
+    config=Config,
+    build=build,
+    reference=REFERENCE,
+    published=PUBLISHED,
+    load=load_splits,
+)
+run, measure = RECIPE.run, RECIPE.measure
 
 
 def encode(about: Mapping[str, Any], config: Config, source: str) -> Tensor:
@@ -165,15 +159,8 @@ def encode(about: Mapping[str, Any], config: Config, source: str) -> Tensor:
 
 def predict(folder: RunFolder, source: str) -> Prediction:
     """What is missing at the `_` in the text `source`, from both sides; `extra` has what each net says."""
-    config, about = Config(**folder.config), folder.data
-    nets, tokens = contest.trained(folder, config, build), encode(about, config, str(source))
-    with torch.inference_mode():
-        shares = {name: net(tokens).softmax(dim=1)[0] for name, net in nets.items()}
-    classes = about["classes"]
-    order = shares[REFERENCE].argsort(descending=True, stable=True).tolist()
-    ranked = {classes[number]: float(shares[REFERENCE][number]) for number in order}
-    said = {name: classes[int(share.argmax())] for name, share in shares.items()}
-    return Prediction(input=str(source)[:200], label=said[REFERENCE], probabilities=ranked, extra=said)
+    tokens = encode(folder.data, Config(**folder.config), str(source))
+    return said_by(REFERENCE, RECIPE.trained(folder), source, tokens, folder.data["classes"])
 
 
 def draw(folder: RunFolder) -> list[Path]:

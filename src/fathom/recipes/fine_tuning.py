@@ -18,8 +18,9 @@ from fathom.recipes import _stability as stability
 from fathom.recipes import _start
 from fathom.recipes._classifier import PictureConfig, load_splits, varied
 from fathom.recipes._compared import UNUSED, first
+from fathom.recipes._contest_recipe import ContestRecipe
 from fathom.recipes.efficientnet_lite0 import for_few_pictures
-from fathom.records import Prediction, Result, RunFolder
+from fathom.records import Result, RunFolder
 from fathom.train import Listener
 from fathom.train.channels_last import channels_last, follow
 from fathom.train.normalised import scaled
@@ -174,6 +175,12 @@ def load(config: Config) -> tuple[data.Dataset, data.Dataset]:
     return first(train, max(config.sizes)), first(test, config.test_examples)
 
 
+RECIPE = ContestRecipe(
+    recipe="fine-tuning", config=Config, build=build, reference=reference, published=PUBLISHED, load=load
+)
+measure, predict = RECIPE.measure, RECIPE.predict
+
+
 def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()) -> Result:
     """Let all networks learn, each from the first so many pictures, and compare them on the test pictures.
 
@@ -188,21 +195,14 @@ def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[
     places = torch.arange(len(train) * config.passes)
     batches = replace(train, tensors={"x": places, "y": places})
 
-    def make_step(networks: nn.ModuleDict, loss: Measure, steps: int) -> contest.Contest:
+    def make_step(
+        config: Config, networks: nn.ModuleDict, places: data.Dataset, loss: Measure, steps: int
+    ) -> contest.Contest:
         course = optim.create_schedule(config.schedule, config.epochs * steps, config.warmup)
         return BySize(networks, loss, config, train, course)
 
-    result = contest.run_contest(
-        "fine-tuning",
-        config,
-        partial(begun, start=start),
-        reference(config),
-        published=PUBLISHED,
-        folder=folder,
-        listeners=listeners,
-        make_step=make_step,
-        load=lambda _: (batches, test),
-    )
+    begins = replace(RECIPE, build=partial(begun, start=start), load=lambda _: (batches, test), make_step=make_step)
+    result = begins.run(config, folder, listeners=listeners)
     result = start.noted(replace(result, notes=(*result.notes, margin(config, result))))
     if folder is not None:
         folder.write_result(result)
@@ -214,18 +214,6 @@ def margin(config: Config, result: Result) -> str:
     largest = max(config.sizes)
     tuned, scratch = (result.metrics[f"test_{method}_{largest}_accuracy"] for method in ("tuned", "scratch"))
     return f"with {largest:,} pictures {tuned:.3f} are right after fine-tuning, {scratch:.3f} from random weights"
-
-
-def measure(folder: RunFolder) -> Result:
-    """Compare a run's networks on the test pictures again."""
-    config = Config(**folder.config)
-    return contest.measure_contest(folder, config, build, reference(config), PUBLISHED, load=load)
-
-
-def predict(folder: RunFolder, source: str | Path) -> Prediction:
-    """What the network with the best test accuracy takes the picture `source` for."""
-    config = Config(**folder.config)
-    return contest.predict_class(folder, source, config, build, reference(config))
 
 
 def draw(folder: RunFolder) -> list[Path]:

@@ -1,6 +1,9 @@
-"""Why there are gates: an early symbol, a marked one amid noise, a break: RNN, GRU and LSTM by length of sequence."""
+"""Why there are gates: an early symbol, a marked one amid noise, a break: RNN, GRU and LSTM by length of sequence.
 
-from collections.abc import Mapping, Sequence
+`NAME_accuracy_N` is of unseen sequences of N steps.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +18,8 @@ from fathom.errors import InputError
 from fathom.plot.panels import Panel, panels
 from fathom.recipes import _contest as contest
 from fathom.recipes import _rivals as rivals
-from fathom.records import Prediction, Result, RunFolder
-from fathom.train import Listener
+from fathom.recipes._contest_recipe import ContestRecipe
+from fathom.records import Prediction, RunFolder
 
 SECTION = "d2l-zh 9.1"
 DATA = "first-symbol"
@@ -105,29 +108,16 @@ def accuracies(config: Config, nets: nn.ModuleDict, about: Mapping[str, Any]) ->
     return found
 
 
-def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()) -> Result:
-    """Train the nets on the same sequences; `NAME_accuracy_N` is of unseen sequences of N steps."""
-    about = load_splits(config)[0].about
-    return contest.run_contest(
-        "gates",
-        config,
-        build,
-        REFERENCE,
-        published=PUBLISHED,
-        folder=folder,
-        listeners=listeners,
-        inspect=lambda nets: accuracies(config, nets, about),
-        make_step=rivals.step(config),
-        load=load_splits,
-    )
-
-
-def measure(folder: RunFolder) -> Result:
-    """Compare a run's nets on the test sequences again."""
-    config, about = Config(**folder.config), folder.data
-    return contest.measure_contest(
-        folder, config, build, REFERENCE, PUBLISHED, lambda nets: accuracies(config, nets, about), load_splits
-    )
+RECIPE = ContestRecipe(
+    recipe="gates",
+    config=Config,
+    build=build,
+    reference=REFERENCE,
+    published=PUBLISHED,
+    load=load_splits,
+    inspect=lambda config, nets, train, _: accuracies(config, nets, train.about),
+)
+run, measure = RECIPE.run, RECIPE.measure
 
 
 def encode(about: Mapping[str, Any], source: str, example: str = "auvwxyz") -> Tensor:
@@ -142,22 +132,7 @@ def encode(about: Mapping[str, Any], source: str, example: str = "auvwxyz") -> T
 
 def predict(folder: RunFolder, source: str) -> Prediction:
     """What the net with the best test accuracy answers to the symbols `source`; `extra` has all answers."""
-    return answer(folder, source, contest.trained(folder, Config(**folder.config), build), REFERENCE)
-
-
-def answer(folder: RunFolder, source: str, nets: nn.ModuleDict, first: str) -> Prediction:
-    """As `predict`, of any nets; `first` is asked while there is no result."""
-    about, tokens = folder.data, encode(folder.data, str(source))
-    with torch.inference_mode():
-        shares = {name: net(tokens).softmax(dim=1)[0] for name, net in nets.items()}
-    best, result = first, folder.result
-    if result is not None:
-        best = max(nets, key=lambda name: result.metrics[f"test_{name}_accuracy"])
-    classes = about["classes"]
-    order = shares[best].argsort(descending=True, stable=True).tolist()
-    ranked = {classes[number]: float(shares[best][number]) for number in order}
-    said = {name: classes[int(share.argmax())] for name, share in shares.items()}
-    return Prediction(input=str(source)[:200], label=said[best], probabilities=ranked, extra={"by": best, **said})
+    return RECIPE.answer(folder, source, encode(folder.data, str(source)))
 
 
 def draw(folder: RunFolder) -> list[Path]:

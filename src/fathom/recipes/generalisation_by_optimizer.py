@@ -19,7 +19,8 @@ from fathom.plot.panels import Panel, panels
 from fathom.recipes import _contest as contest
 from fathom.recipes import _stability as stability
 from fathom.recipes._classifier import count_inputs, load_splits
-from fathom.records import Prediction, Result, RunFolder
+from fathom.recipes._contest_recipe import ContestRecipe
+from fathom.records import Result, RunFolder
 from fathom.train import Listener, TrainConfig
 from fathom.train.events import Progress
 from fathom.train.experiment import conduct, describe, measured_again, prepare
@@ -202,6 +203,12 @@ def with_means(tested: Mapping[str, float], names: Sequence[str]) -> dict[str, f
     return found
 
 
+RECIPE = ContestRecipe(
+    recipe="generalisation-by-optimizer", config=Config, build=build, reference=REFERENCE, published=PUBLISHED
+)
+predict = RECIPE.predict
+
+
 def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()) -> Result:
     """Let every rule learn the same sets until each has the same training loss; then compare them on the test images.
 
@@ -223,7 +230,7 @@ def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[
             found[f"{rule}_there"] = len(took) / config.seeds
             if took:
                 found[f"{rule}_epochs"] = statistics.fmean(took)
-        return {**found, **with_means(contest.compare(networks, REFERENCE, test, config), list(networks))}
+        return {**found, **with_means(RECIPE.numbers(config, networks, train, test), list(networks))}
 
     return conduct(
         "generalisation-by-optimizer",
@@ -244,15 +251,10 @@ def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[
 def measure(folder: RunFolder) -> Result:
     """Compare a run's networks on the test examples again."""
     config = Config(**folder.config)
-    _, test = load_splits(config)
-    networks = contest.trained(folder, config, build)
-    numbers = with_means(contest.compare(networks, REFERENCE, test, config), list(networks))
+    train, test = load_splits(config)
+    networks = RECIPE.trained(folder)
+    numbers = with_means(RECIPE.numbers(config, networks, train, test), list(networks))
     return measured_again(folder, config, numbers, test.used, PUBLISHED, "the last checkpoint")
-
-
-def predict(folder: RunFolder, source: str | Path) -> Prediction:
-    """What the network with the best test accuracy takes the picture `source` for."""
-    return contest.predict_class(folder, source, Config(**folder.config), build, REFERENCE)
 
 
 def new_lows(values: Sequence[float]) -> list[int]:

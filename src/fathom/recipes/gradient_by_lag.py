@@ -1,6 +1,9 @@
-"""How far back the gradient reaches: its length by the number of steps, for RNN, GRU and LSTM, before and after."""
+"""How far back the gradient reaches: its length by the number of steps, for RNN, GRU and LSTM, before and after.
 
-from collections.abc import Mapping, Sequence
+`NAME_reach` is the lag at which a hundredth of a net's gradient is left, `NAME_reach_at_start` that before training.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +15,10 @@ from torch.nn.functional import cross_entropy
 
 from fathom import data
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _contest as contest
-from fathom.recipes import _language as language
 from fathom.recipes import _rivals as rivals
-from fathom.records import Prediction, Result, RunFolder
-from fathom.train import Listener
+from fathom.recipes._contest_recipe import named_at_start
+from fathom.records import RunFolder
+from fathom.train.experiment import prepare
 
 SECTION = "d2l-zh 8.7, 9.1, 9.2"
 DATA = "time-machine,tokens=10000"
@@ -97,64 +99,29 @@ def reach(lengths: np.ndarray, share: float = 0.01) -> float:
     return float(np.argmax(below)) if below.any() else float(len(lengths))
 
 
-def reaches(nets: nn.ModuleDict, train: data.Dataset) -> dict[str, float]:
-    """`reach` of each net."""
+def reaches(config: Any, nets: nn.ModuleDict, train: data.Dataset, test: data.Dataset) -> dict[str, float]:
+    """`reach` of each net on the training text."""
     return {f"{name}_reach": reach(lengths) for name, lengths in norms(nets, train).items()}
 
 
-def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()) -> Result:
-    """Measure, train and measure again; `NAME_reach` is the lag at which a hundredth of the gradient is left."""
-    train, _ = rivals.load_windows(config)
-
-    def at_start(nets: nn.ModuleDict, examples: data.Dataset) -> dict[str, float]:
-        return {f"{name}_at_start": value for name, value in reaches(nets, examples).items()}
-
-    return contest.run_contest(
-        "gradient-by-lag",
-        config,
-        build,
-        REFERENCE,
-        published=PUBLISHED,
-        folder=folder,
-        listeners=listeners,
-        inspect=lambda nets: reaches(nets, train),
-        at_start=at_start,
-        make_step=rivals.step(config),
-        load=rivals.load_windows,
-    )
-
-
-def measure(folder: RunFolder) -> Result:
-    """Compare a run's nets on the held-out text again."""
-    config = Config(**folder.config)
-    train, _ = rivals.load_windows(config)
-    return contest.measure_contest(
-        folder, config, build, REFERENCE, PUBLISHED, lambda nets: reaches(nets, train), rivals.load_windows
-    )
-
-
-def predict(
-    folder: RunFolder,
-    source: str,
-    *,
-    length: int = 50,
-    temperature: float = 0.0,
-    top_k: int = 0,
-    top_p: float = 1.0,
-    seed: int = 0,
-) -> Prediction:
-    """Go on with the text `source`, by the net with the least held-out loss; see `_language.continued`."""
-    nets = contest.trained(folder, Config(**folder.config), build)
-    net: Any = nets[rivals.best(folder, nets)]
-    return language.continued(folder.data, rivals.next_logits(net), source, length, temperature, top_k, top_p, seed)
+RECIPE = rivals.TextContest(
+    recipe="gradient-by-lag",
+    config=Config,
+    build=build,
+    reference=REFERENCE,
+    published=PUBLISHED,
+    inspect=reaches,
+    at_start=named_at_start(reaches),
+)
+run, measure, predict = RECIPE.run, RECIPE.measure, RECIPE.go_on
 
 
 def draw(folder: RunFolder) -> list[Path]:
     """The gradient's length by lag at the start and at the end, and who learned."""
     config, result = Config(**folder.config), folder.result
     train, _ = rivals.load_windows(config)
-    contest.prepare(config)
-    stages = {"at the start": build(config, folder.data), "after training": contest.trained(folder, config, build)}
+    prepare(config)
+    stages = {"at the start": build(config, folder.data), "after training": RECIPE.trained(folder)}
     lags = np.arange(config.steps)
     charts = [
         Panel(

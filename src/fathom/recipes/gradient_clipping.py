@@ -1,7 +1,10 @@
-"""Exploding gradients clipped by element and by norm, vanishing ones held up by a penalty: an early symbol recalled."""
+"""Exploding gradients clipped by element and by norm, vanishing ones held up by a penalty: an early symbol recalled.
+
+`NAME_greatest_norm` is of the gradient so far, before it is clipped.
+"""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +21,8 @@ from fathom.plot.panels import Panel, panels
 from fathom.recipes import _contest as contest
 from fathom.recipes import _rivals as rivals
 from fathom.recipes import gates
-from fathom.records import Prediction, Result, RunFolder
-from fathom.train import Listener
+from fathom.recipes._contest_recipe import ContestRecipe
+from fathom.records import Prediction, RunFolder
 from fathom.train.supervised import Measure
 
 SECTION = "Goodfellow et al. 2016, 10.11; Pascanu, Mikolov and Bengio 2013"
@@ -125,6 +128,10 @@ class Clipping(contest.Contest):
         if name == "value":
             optim.clip_grad_value_(parameters, self.config.element)
 
+    def numbers(self) -> dict[str, float]:
+        """The greatest norms."""
+        return {f"{name}_greatest_norm": value for name, value in self.greatest.items()}
+
     def state_dict(self) -> dict[str, Any]:
         """As of `Contest`, and the greatest norms."""
         return {**super().state_dict(), "greatest": dict(self.greatest)}
@@ -135,37 +142,21 @@ class Clipping(contest.Contest):
         self.greatest = dict(state["greatest"])
 
 
-def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()) -> Result:
-    """Train the nets on the same sequences; `NAME_greatest_norm` is of the gradient so far, before it is clipped."""
-    steps: list[Clipping] = []
-
-    def make_step(nets: nn.ModuleDict, loss: Measure, batches: int) -> Clipping:
-        steps.append(Clipping(nets, loss, config))
-        return steps[0]
-
-    return contest.run_contest(
-        "gradient-clipping",
-        config,
-        build,
-        REFERENCE,
-        published=PUBLISHED,
-        folder=folder,
-        listeners=listeners,
-        inspect=lambda nets: {f"{name}_greatest_norm": value for name, value in steps[0].greatest.items()},
-        make_step=make_step,
-        load=gates.load_splits,
-    )
-
-
-def measure(folder: RunFolder) -> Result:
-    """Compare a run's nets on the test sequences again."""
-    config = Config(**folder.config)
-    return contest.measure_contest(folder, config, build, REFERENCE, PUBLISHED, load=gates.load_splits)
+RECIPE = ContestRecipe(
+    recipe="gradient-clipping",
+    config=Config,
+    build=build,
+    reference=REFERENCE,
+    published=PUBLISHED,
+    load=gates.load_splits,
+    make_step=lambda config, nets, train, loss, batches: Clipping(nets, loss, config),
+)
+run, measure = RECIPE.run, RECIPE.measure
 
 
 def predict(folder: RunFolder, source: str) -> Prediction:
     """What the net with the best test accuracy answers to the symbols `source`; `extra` has all answers."""
-    return gates.answer(folder, source, contest.trained(folder, Config(**folder.config), build), REFERENCE)
+    return RECIPE.answer(folder, source, gates.encode(folder.data, str(source)))
 
 
 def draw(folder: RunFolder) -> list[Path]:

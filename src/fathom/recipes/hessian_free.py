@@ -1,6 +1,10 @@
-"""Hessian-free training of a plain recurrent net beside clipped descent, and beside an LSTM, on the adding problem."""
+"""Hessian-free training of a plain recurrent net beside clipped descent, and beside an LSTM, on the adding problem.
 
-from collections.abc import Mapping, Sequence
+`NAME_loss` is the mean squared error; `hf_products` counts the products of the Gauss-Newton matrix with a vector so
+far, `hf_damping` is λ.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +21,7 @@ from fathom.recipes import _adding as adding
 from fathom.recipes import _contest as contest
 from fathom.recipes import _rivals as rivals
 from fathom.recipes.gates import open_gates
-from fathom.records import Prediction, Result, RunFolder
-from fathom.train import Listener
+from fathom.records import RunFolder
 from fathom.train.supervised import Measure
 
 SECTION = "Goodfellow et al. 2016, 10.11; Martens and Sutskever 2011"
@@ -147,6 +150,10 @@ class Race(contest.Contest):
             vector_to_parameters(moved, net.parameters())
         return report
 
+    def numbers(self) -> dict[str, float]:
+        """What the Hessian-free rule has done so far."""
+        return {"hf_products": float(self.products), "hf_damping": self.rule.damping}
+
     def state_dict(self) -> dict[str, Any]:
         """As of `Contest`, with the Hessian-free rule's."""
         return {**super().state_dict(), "rule": self.rule.state_dict(), "products": self.products}
@@ -158,41 +165,15 @@ class Race(contest.Contest):
         self.products = state["products"]
 
 
-def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()) -> Result:
-    """Train the nets on the same sequences; `NAME_loss` is the mean squared error.
-
-    `hf_products` counts the products of the Gauss-Newton matrix with a vector so far, `hf_damping` is λ.
-    """
-    steps: list[Race] = []
-
-    def make_step(nets: nn.ModuleDict, loss: Measure, batches: int) -> Race:
-        steps.append(Race(nets, loss, config))
-        return steps[0]
-
-    return contest.run_contest(
-        "hessian-free",
-        config,
-        build,
-        REFERENCE,
-        published=PUBLISHED,
-        folder=folder,
-        listeners=listeners,
-        inspect=lambda nets: {"hf_products": float(steps[0].products), "hf_damping": steps[0].rule.damping},
-        make_step=make_step,
-        load=adding.load_splits,
-        loss=adding.squared_error,
-        score=adding.close,
-    )
-
-
-def measure(folder: RunFolder) -> Result:
-    """Compare a run's nets on the test sequences again."""
-    return adding.measure(folder, Config(**folder.config), build, REFERENCE, PUBLISHED)
-
-
-def predict(folder: RunFolder, source: str) -> Prediction:
-    """What the best net takes for the sum of the two starred numbers of `source`, as in 0.3,0.5*,0.1,0.9*."""
-    return adding.predict(folder, source, Config(**folder.config), build, list(TITLES))
+RECIPE = adding.AddingContest(
+    recipe="hessian-free",
+    config=Config,
+    build=build,
+    reference=REFERENCE,
+    published=PUBLISHED,
+    make_step=lambda config, nets, train, loss, batches: Race(nets, loss, config),
+)
+run, measure, predict = RECIPE.run, RECIPE.measure, RECIPE.add
 
 
 def draw(folder: RunFolder) -> list[Path]:

@@ -1,6 +1,11 @@
-"""Five ways to draw the weights of a deep network: what becomes of signal and gradient, and who then learns."""
+"""Five ways to draw the weights of a deep network: what becomes of signal and gradient, and who then learns.
 
-from collections.abc import Mapping, Sequence
+The variances by layer are measured at the start. `NAME_forward_factor` is by what one layer multiplies the variance of
+the signal, `NAME_backward_factor` that of the gradient, `..._theory` what it should be; `loss` and `accuracy` without a
+name are those of `kaiming`.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,8 +18,10 @@ from fathom.plot.panels import Panel, panels
 from fathom.recipes import _contest as contest
 from fathom.recipes import _stability as stability
 from fathom.recipes._classifier import count_inputs
-from fathom.records import Prediction, Result, RunFolder
-from fathom.train import Listener, TrainConfig
+from fathom.recipes._contest_recipe import ContestRecipe
+from fathom.records import RunFolder
+from fathom.train import TrainConfig
+from fathom.train.experiment import prepare
 
 SECTION = "d2l-zh 4.8"
 DATA = "fashion-mnist-sample"
@@ -100,39 +107,22 @@ def factors(config: Config, networks: nn.ModuleDict, train: data.Dataset) -> dic
     return numbers
 
 
-def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()) -> Result:
-    """Measure the variances by layer at the start, then train all networks on the same batches.
-
-    `NAME_forward_factor` is by what one layer multiplies the variance of the signal, `NAME_backward_factor` that of
-    the gradient, `..._theory` what it should be; `loss` and `accuracy` without a name are those of `kaiming`.
-    """
-    return contest.run_contest(
-        "initialisation",
-        config,
-        build,
-        REFERENCE,
-        published=PUBLISHED,
-        folder=folder,
-        listeners=listeners,
-        at_start=partial(factors, config),
-    )
-
-
-def measure(folder: RunFolder) -> Result:
-    """Compare a run's networks on the test examples again."""
-    return contest.measure_contest(folder, Config(**folder.config), build, REFERENCE, PUBLISHED)
-
-
-def predict(folder: RunFolder, source: str | Path) -> Prediction:
-    """What the network with the best test accuracy takes the picture `source` for."""
-    return contest.predict_class(folder, source, Config(**folder.config), build, REFERENCE)
+RECIPE = ContestRecipe(
+    recipe="initialisation",
+    config=Config,
+    build=build,
+    reference=REFERENCE,
+    published=PUBLISHED,
+    at_start=lambda config, networks, train, _: factors(config, networks, train),
+)
+run, measure, predict = RECIPE.run, RECIPE.measure, RECIPE.predict
 
 
 def draw(folder: RunFolder) -> list[Path]:
     """The variances at the start by layer, measured and by theory, and who learned."""
     config, result = Config(**folder.config), folder.result
     train = data.load(config.data, "train")
-    contest.prepare(config)
+    prepare(config)
     found = signals(config, build(config, folder.data), train)
     charts = []
     for title, way in (("Signal, layer by layer", "forward"), ("Gradient, layer by layer", "backward")):

@@ -1,7 +1,11 @@
-"""Every initialiser with every activation in a deep network: Xavier fails under ReLU, and nothing saves the sigmoid."""
+"""Every initialiser with every activation in a deep network: Xavier fails under ReLU, and nothing saves the sigmoid.
+
+The variances are measured at the start. `NAME_forward_factor` is by what one layer multiplies the variance of the
+signal, `NAME_backward_factor` that of the gradient; `loss` and `accuracy` without a name are those of `relu_kaiming`.
+"""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,8 +17,9 @@ from fathom import data, models, plot
 from fathom.recipes import _contest as contest
 from fathom.recipes import _stability as stability
 from fathom.recipes._classifier import count_inputs
-from fathom.records import Prediction, Result, RunFolder
-from fathom.train import Listener, TrainConfig
+from fathom.recipes._contest_recipe import ContestRecipe
+from fathom.records import RunFolder
+from fathom.train import TrainConfig
 
 SECTION = "d2l-zh 4.8"
 DATA = "fashion-mnist-sample"
@@ -85,32 +90,15 @@ def at_start(networks: nn.ModuleDict, train: data.Dataset) -> dict[str, float]:
     return numbers
 
 
-def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()) -> Result:
-    """Measure the variances at the start, then train all networks on the same batches.
-
-    `NAME_forward_factor` is by what one layer multiplies the variance of the signal, `NAME_backward_factor` that of
-    the gradient; `loss` and `accuracy` without a name are those of `relu_kaiming`.
-    """
-    return contest.run_contest(
-        "initialiser-grid",
-        config,
-        build,
-        REFERENCE,
-        published=PUBLISHED,
-        folder=folder,
-        listeners=listeners,
-        at_start=at_start,
-    )
-
-
-def measure(folder: RunFolder) -> Result:
-    """Compare a run's networks on the test examples again."""
-    return contest.measure_contest(folder, Config(**folder.config), build, REFERENCE, PUBLISHED)
-
-
-def predict(folder: RunFolder, source: str | Path) -> Prediction:
-    """What the network with the best test accuracy takes the picture `source` for."""
-    return contest.predict_class(folder, source, Config(**folder.config), build, REFERENCE)
+RECIPE = ContestRecipe(
+    recipe="initialiser-grid",
+    config=Config,
+    build=build,
+    reference=REFERENCE,
+    published=PUBLISHED,
+    at_start=lambda config, networks, train, _: at_start(networks, train),
+)
+run, measure, predict = RECIPE.run, RECIPE.measure, RECIPE.predict
 
 
 def draw(folder: RunFolder) -> list[Path]:

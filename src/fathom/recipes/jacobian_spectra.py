@@ -1,8 +1,12 @@
-"""Products of a recurrence's Jacobians: their singular values by the number of steps, and Lyapunov exponents."""
+"""Products of a recurrence's Jacobians: their singular values by the number of steps, and Lyapunov exponents.
+
+`NAME_exponent` is ln of the product's largest singular value over the steps, `NAME_exponent_at_start` that before the
+training; `linear_…` and `tanh_…` are of nets without an input.
+"""
 
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -19,11 +23,10 @@ from fathom.ops.linear import linear
 from fathom.ops.recurrence import gru_step, lstm_step, rnn_step
 from fathom.plot.panels import Panel, panels
 from fathom.recipes import _adding as adding
-from fathom.recipes import _contest as contest
 from fathom.recipes import _rivals as rivals
-from fathom.records import Prediction, Result, RunFolder
-from fathom.train import Listener
-from fathom.train.supervised import Measure
+from fathom.recipes._contest_recipe import named_at_start
+from fathom.records import RunFolder
+from fathom.train.experiment import prepare
 
 SECTION = "Goodfellow et al. 2016, 10.7; Pascanu, Mikolov and Bengio 2013"
 DATA = "adding,length=40,examples=5000"
@@ -170,55 +173,34 @@ def foretold(seed: int) -> dict[str, float]:
 # --- the run --------------------------------------------------------------------------------------------------------
 
 
-def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()) -> Result:
-    """Measure, train and measure again; `NAME_exponent` is ln of the product's largest singular value over the steps.
-
-    `NAME_exponent_at_start` is that before the training; `linear_…` and `tanh_…` are of nets without an input.
-    """
-    splits = adding.load_splits(config)
-    x = splits[1].tensors["x"][0]
-
-    def at_start(nets: nn.ModuleDict, train: data.Dataset) -> dict[str, float]:
-        now = rates(spectra(nets, x))
-        return {**{f"{name}_at_start": value for name, value in now.items()}, **foretold(config.seed)}
-
-    def make_step(nets: nn.ModuleDict, loss: Measure, batches: int) -> contest.Contest:
-        rule = contest.Rule(config.optimizer, config.lr, clip=config.clip)
-        return contest.Contest(nets, REFERENCE, loss, rule, score=adding.close)
-
-    return contest.run_contest(
-        "jacobian-spectra",
-        config,
-        build,
-        REFERENCE,
-        published=PUBLISHED,
-        folder=folder,
-        listeners=listeners,
-        inspect=lambda nets: rates(spectra(nets, x)),
-        at_start=at_start,
-        make_step=make_step,
-        load=lambda _: splits,
-        loss=adding.squared_error,
-        score=adding.close,
-    )
+def exponents(config: Config, nets: nn.ModuleDict, train: data.Dataset, test: data.Dataset) -> dict[str, float]:
+    """`rates` of the nets on the first test sequence."""
+    return rates(spectra(nets, test.tensors["x"][0]))
 
 
-def measure(folder: RunFolder) -> Result:
-    """Compare a run's nets on the test sequences again."""
-    return adding.measure(folder, Config(**folder.config), build, REFERENCE, PUBLISHED)
+def at_start(config: Config, nets: nn.ModuleDict, train: data.Dataset, test: data.Dataset) -> dict[str, float]:
+    """`exponents` before the training, and those of the nets without an input."""
+    return {**named_at_start(exponents)(config, nets, train, test), **foretold(config.seed)}
 
 
-def predict(folder: RunFolder, source: str) -> Prediction:
-    """What the best net takes for the sum of the two starred numbers of `source`, as in 0.3,0.5*,0.1,0.9*."""
-    return adding.predict(folder, source, Config(**folder.config), build, list(TITLES))
+RECIPE = adding.AddingContest(
+    recipe="jacobian-spectra",
+    config=Config,
+    build=build,
+    reference=REFERENCE,
+    published=PUBLISHED,
+    inspect=exponents,
+    at_start=at_start,
+)
+run, measure, predict = RECIPE.run, RECIPE.measure, RECIPE.add
 
 
 def draw(folder: RunFolder) -> list[Path]:
     """The largest and the middle singular value by the number of steps, before and after, and what theory foretells."""
     config = Config(**folder.config)
     x = adding.load_splits(config)[1].tensors["x"][0]
-    contest.prepare(config)
-    stages = {"at the start": build(config, folder.data), "after training": contest.trained(folder, config, build)}
+    prepare(config)
+    stages = {"at the start": build(config, folder.data), "after training": RECIPE.trained(folder)}
     charts = [_products(when, spectra(nets, x), names=when != "at the start") for when, nets in stages.items()]
     return [
         panels(

@@ -1,6 +1,10 @@
-"""Larger batches in as many epochs: a rate left alone, scaled with the batch behind a warm-up, and LARS and LAMB."""
+"""Larger batches in as many epochs: a rate left alone, scaled with the batch behind a warm-up, and LARS and LAMB.
 
-from collections.abc import Mapping, Sequence
+Every network learns the same examples in the same order, in batches of its own; `loss` and `accuracy` without a name
+are those of the fixed rate with the smallest batch.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -8,15 +12,16 @@ from typing import Any
 
 from torch import nn
 
-from fathom import models, optim
+from fathom import data, models, optim
 from fathom.errors import InputError
 from fathom.models.mlp import mlp
 from fathom.plot.panels import Panel, panels
 from fathom.recipes import _contest as contest
 from fathom.recipes import _stability as stability
 from fathom.recipes._classifier import count_inputs
-from fathom.records import Prediction, Result, RunFolder
-from fathom.train import Listener, TrainConfig
+from fathom.recipes._contest_recipe import ContestRecipe
+from fathom.records import RunFolder
+from fathom.train import TrainConfig
 from fathom.train.supervised import Measure
 
 SECTION = "d2l-zh 12.7; Goyal et al. 2017"
@@ -128,42 +133,27 @@ def rule(scaling: Scaling, size: int, config: Config, updates_per_epoch: int) ->
     return contest.Rule(scaling.optimizer, rate, schedule, size)
 
 
-def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()) -> Result:
-    """Train every network on the same examples in the same order, in batches of its own.
-
-    `loss` and `accuracy` without a name are those of the fixed rate with the smallest batch.
-    """
-
-    def make_step(networks: nn.ModuleDict, loss: Measure, steps: int) -> contest.Contest:
-        rules = {
-            f"{name}_{size}": rule(scaling, size, config, steps * -(-config.batch_size // size))
-            for name, scaling in SCALINGS.items()
-            for size in config.sizes
-        }
-        return contest.Contest(networks, config.reference, loss, rules)
-
-    return contest.run_contest(
-        "large-batches",
-        config,
-        build,
-        config.reference,
-        published=PUBLISHED,
-        folder=folder,
-        listeners=listeners,
-        make_step=make_step,
-    )
+def make_step(
+    config: Config, networks: nn.ModuleDict, train: data.Dataset, loss: Measure, steps: int
+) -> contest.Contest:
+    """Each network takes a batch in parts of its own size."""
+    rules = {
+        f"{name}_{size}": rule(scaling, size, config, steps * -(-config.batch_size // size))
+        for name, scaling in SCALINGS.items()
+        for size in config.sizes
+    }
+    return contest.Contest(networks, config.reference, loss, rules)
 
 
-def measure(folder: RunFolder) -> Result:
-    """Compare a run's networks on the test examples again."""
-    config = Config(**folder.config)
-    return contest.measure_contest(folder, config, build, config.reference, PUBLISHED)
-
-
-def predict(folder: RunFolder, source: str | Path) -> Prediction:
-    """What the network with the best test accuracy takes the picture `source` for."""
-    config = Config(**folder.config)
-    return contest.predict_class(folder, source, config, build, config.reference)
+RECIPE = ContestRecipe(
+    recipe="large-batches",
+    config=Config,
+    build=build,
+    reference=lambda config: config.reference,
+    published=PUBLISHED,
+    make_step=make_step,
+)
+run, measure, predict = RECIPE.run, RECIPE.measure, RECIPE.predict
 
 
 def draw(folder: RunFolder) -> list[Path]:

@@ -1,6 +1,10 @@
-"""Stacked autoencoders: a deep network of sigmoids, its layers pre-trained one by one, against a random start."""
+"""Stacked autoencoders: a deep network of sigmoids, its layers pre-trained one by one, against a random start.
 
-from collections.abc import Mapping, Sequence
+The three learn the same batches, the same number of epochs, pre-training included. While a layer is pre-trained, a
+record has `train_restored`, its autoencoder's error; `loss` and `accuracy` without a name are those of `relu`.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,14 +13,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fathom import metrics, models, optim, plot
+from fathom import data, metrics, models, optim, plot
 from fathom.errors import InputError
 from fathom.layers import init, namespace
 from fathom.recipes import _contest as contest
 from fathom.recipes import _stability as stability
 from fathom.recipes._classifier import count_inputs
-from fathom.records import Prediction, Result, RunFolder
-from fathom.train import Listener, TrainConfig
+from fathom.recipes._contest_recipe import ContestRecipe
+from fathom.records import RunFolder
+from fathom.train import TrainConfig
 from fathom.train.supervised import Measure
 
 SECTION = "Bengio et al. 2007; d2l-zh 4.8"
@@ -198,50 +203,34 @@ class Layerwise(contest.Contest):
         self.steps = int(state["steps"])
 
 
-def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()) -> Result:
-    """Train the three on the same batches, the same number of epochs, pre-training included.
-
-    While a layer is pre-trained, a record has `train_restored`, its autoencoder's error; `loss` and `accuracy`
-    without a name are those of `relu`.
-    """
+def make_step(config: Config, networks: nn.ModuleDict, train: data.Dataset, loss: Measure, steps: int) -> Layerwise:
+    """Pre-training by the squared error, summed over what is restored, the mean over examples."""
 
     def restoring(outputs: Tensor, target: Tensor) -> Tensor:
-        """Squared error, summed over what is restored, the mean over examples."""
         return namespace(config.rung).MSELoss()(outputs, target) * target.shape[1] / 2
 
-    def make_step(networks: nn.ModuleDict, loss: Measure, steps_per_epoch: int) -> Layerwise:
-        return Layerwise(networks, loss, restoring, config, steps_per_epoch)
-
-    return contest.run_contest(
-        "layerwise-pretraining",
-        config,
-        build,
-        REFERENCE,
-        published=PUBLISHED,
-        folder=folder,
-        listeners=listeners,
-        make_step=make_step,
-    )
+    return Layerwise(networks, loss, restoring, config, steps)
 
 
-def measure(folder: RunFolder) -> Result:
-    """Compare a run's networks on the test examples again."""
-    return contest.measure_contest(folder, Config(**folder.config), build, REFERENCE, PUBLISHED)
-
-
-def predict(folder: RunFolder, source: str | Path) -> Prediction:
-    """What the network with the best test accuracy takes the picture `source` for."""
-    return contest.predict_class(folder, source, Config(**folder.config), build, REFERENCE)
+RECIPE = ContestRecipe(
+    recipe="layerwise-pretraining",
+    config=Config,
+    build=build,
+    reference=REFERENCE,
+    published=PUBLISHED,
+    make_step=make_step,
+)
+run, measure, predict = RECIPE.run, RECIPE.measure, RECIPE.predict
 
 
 def draw(folder: RunFolder) -> list[Path]:
     """Who learned when; the course of the autoencoders' errors; what the units of the first layer look for."""
-    config, result, about = Config(**folder.config), folder.result, folder.data
+    result, about = folder.result, folder.data
     pictures = []
     if result is not None:
         pictures.append(contest.draw_learning(folder.path / "learning.png", result, TITLES))
     if about["kind"] == "images":
-        network = contest.trained(folder, config, build)["pretrained"]
+        network = RECIPE.trained(folder)["pretrained"]
         weights = stability.linears(network)[0].weight.detach()[:12]
         low, high = weights.amin(dim=1, keepdim=True), weights.amax(dim=1, keepdim=True)
         images = ((weights - low) / (high - low)).reshape(-1, *about["example_shape"])

@@ -15,6 +15,7 @@ from fathom.ops.reservoir import Ridge
 from fathom.ops.spiking import integrate_and_fire, liquid_column, traces
 from fathom.plot.panels import Panel, panels
 from fathom.recipes import _contest as contest
+from fathom.recipes._contest_recipe import ContestRecipe, said_by
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener, TrainConfig
 
@@ -167,10 +168,15 @@ def told(known: Tensor, unseen: Tensor, labels: Tensor, truth: Tensor) -> Tensor
     return ((unseen @ readout.solve() > 0) == (truth > 0)).double().mean(dim=0)
 
 
-def only_asked_for(splits: tuple[data.Dataset, data.Dataset]) -> tuple[data.Dataset, data.Dataset]:
-    """Both splits without the templates of the other segments."""
-    train, test = (replace(each, tensors={name: each.tensors[name] for name in ("x", "y")}) for each in splits)
-    return train, test
+RECIPE = ContestRecipe(
+    recipe="liquid-state", config=Config, build=build, reference=REFERENCE, published=PUBLISHED, load=load_splits
+)
+
+
+def with_segments(config: Config) -> ContestRecipe:
+    """The recipe with the numbers of `by_segment` in every record."""
+    splits, constant = load_splits(config), by_segment(config)
+    return replace(RECIPE, load=lambda _: splits, inspect=lambda *_: constant)
 
 
 def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()) -> Result:
@@ -179,29 +185,12 @@ def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[
     `test_liquid_accuracy` is of the liquid, `test_apart_accuracy` of its neurons without connections,
     `test_input_accuracy` of the input's own spikes, as much blurred; `NAME_back_K` are read-outs by least squares.
     """
-    splits = load_splits(config)
-    constant = by_segment(config)
-    return contest.run_contest(
-        "liquid-state",
-        config,
-        build,
-        REFERENCE,
-        published=PUBLISHED,
-        folder=folder,
-        listeners=listeners,
-        inspect=lambda nets: constant,
-        load=lambda _: only_asked_for(splits),
-    )
+    return with_segments(config).run(config, folder, listeners=listeners)
 
 
 def measure(folder: RunFolder) -> Result:
     """Compare a run's read-outs again."""
-    config = Config(**folder.config)
-    splits = load_splits(config)
-    constant = by_segment(config)
-    return contest.measure_contest(
-        folder, config, build, REFERENCE, PUBLISHED, lambda nets: constant, lambda _: only_asked_for(splits)
-    )
+    return with_segments(Config(**folder.config)).measure(folder)
 
 
 def spikes_from(about: Mapping[str, Any], source: str) -> Tensor:
@@ -228,13 +217,7 @@ def predict(folder: RunFolder, source: str) -> Prediction:
     config, about = Config(**folder.config), folder.data
     seen = seen_at_the_end(config, spikes_from(about, source))
     x = (seen - torch.tensor(about["means"])) / torch.tensor(about["stds"])
-    nets, classes = contest.trained(folder, config, build), about["classes"]
-    with torch.inference_mode():
-        shares = {name: net(x).softmax(dim=1)[0] for name, net in nets.items()}
-    said = {name: classes[int(share.argmax())] for name, share in shares.items()}
-    order = shares[REFERENCE].argsort(descending=True, stable=True).tolist()
-    ranked = {classes[number]: float(shares[REFERENCE][number]) for number in order}
-    return Prediction(input=str(source)[:200], label=said[REFERENCE], probabilities=ranked, extra=said)
+    return said_by(REFERENCE, RECIPE.trained(folder), source, x, about["classes"])
 
 
 # --- pictures -------------------------------------------------------------------------------------------------------

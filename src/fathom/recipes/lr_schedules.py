@@ -1,6 +1,9 @@
-"""LeNet with ReLU under six courses of the learning rate: constant, falling in three ways, a cosine, and a warm-up."""
+"""LeNet with ReLU under six courses of the learning rate: constant, falling in three ways, a cosine, and a warm-up.
 
-from collections.abc import Mapping, Sequence
+The six networks learn the same batches; `loss` and `accuracy` without a name are of the constant rate.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -8,14 +11,15 @@ from typing import Any
 
 from torch import nn
 
-from fathom import models, optim
+from fathom import data, models, optim
 from fathom.errors import InputError
 from fathom.models.lenet import lenet
 from fathom.plot.panels import Panel, panels
 from fathom.recipes import _contest as contest
 from fathom.recipes import _stability as stability
-from fathom.records import Prediction, Result, RunFolder
-from fathom.train import Listener, TrainConfig
+from fathom.recipes._contest_recipe import ContestRecipe
+from fathom.records import RunFolder
+from fathom.train import TrainConfig
 from fathom.train.supervised import Measure
 
 SECTION = "d2l-zh 11.11"
@@ -135,34 +139,24 @@ def schedule(name: str, total: int) -> optim.Schedule:
     return lambda step: course.start * shape(min(step, total))
 
 
-def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()) -> Result:
-    """Train the six networks on the same batches; `loss` and `accuracy` without a name are of the constant rate."""
-
-    def make_step(networks: nn.ModuleDict, loss: Measure, steps: int) -> contest.Contest:
-        total = steps * (config.horizon or config.epochs)
-        rules = {name: contest.Rule(config.optimizer, config.lr, schedule(name, total)) for name in networks}
-        return contest.Contest(networks, REFERENCE, loss, rules)
-
-    return contest.run_contest(
-        "lr-schedules",
-        config,
-        build,
-        REFERENCE,
-        published=PUBLISHED,
-        folder=folder,
-        listeners=listeners,
-        make_step=make_step,
-    )
+def make_step(
+    config: Config, networks: nn.ModuleDict, train: data.Dataset, loss: Measure, steps: int
+) -> contest.Contest:
+    """Each network follows its course."""
+    total = steps * (config.horizon or config.epochs)
+    rules = {name: contest.Rule(config.optimizer, config.lr, schedule(name, total)) for name in networks}
+    return contest.Contest(networks, REFERENCE, loss, rules)
 
 
-def measure(folder: RunFolder) -> Result:
-    """Compare a run's networks on the test examples again."""
-    return contest.measure_contest(folder, Config(**folder.config), build, REFERENCE, PUBLISHED)
-
-
-def predict(folder: RunFolder, source: str | Path) -> Prediction:
-    """What the network with the best test accuracy takes the picture `source` for."""
-    return contest.predict_class(folder, source, Config(**folder.config), build, REFERENCE)
+RECIPE = ContestRecipe(
+    recipe="lr-schedules",
+    config=Config,
+    build=build,
+    reference=REFERENCE,
+    published=PUBLISHED,
+    make_step=make_step,
+)
+run, measure, predict = RECIPE.run, RECIPE.measure, RECIPE.predict
 
 
 def draw(folder: RunFolder) -> list[Path]:

@@ -1,8 +1,10 @@
-"""Where something is, by the end of a story: memory networks that look once, twice and three times."""
+"""Where something is, by the end of a story: memory networks that look once, twice and three times.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+The networks learn the same stories; `NETWORK_accuracy_N_facts` is of unseen ones.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,9 @@ from fathom.plot.charts import heatmap
 from fathom.plot.panels import Panel, panels
 from fathom.recipes import _contest as contest
 from fathom.recipes import _rivals as rivals
-from fathom.records import Prediction, Result, RunFolder
-from fathom.train import Listener, TrainConfig
+from fathom.recipes._contest_recipe import ContestRecipe, by_share
+from fathom.records import Prediction, RunFolder
+from fathom.train import TrainConfig
 from fathom.train.supervised import Measure
 
 SECTION = "Goodfellow et al. 2016, 10.12; Sukhbaatar et al. 2015, 4"
@@ -72,11 +75,6 @@ def load_splits(config: Config) -> tuple[data.Dataset, data.Dataset]:
         raise InputError(f"{config.data}: expected stories, got {train.about.get('kind')}; give stories,sentences=12")
     check_room(int(train.about["sentences"]), config.memory, "--memory")
     return train, test
-
-
-def answered(examples: data.Dataset) -> data.Dataset:
-    """The stories and answers alone."""
-    return replace(examples, tensors={name: examples.tensors[name] for name in ("x", "y")})
 
 
 def check_room(sentences: int, memory: int, what: str) -> None:
@@ -136,36 +134,23 @@ def by_facts(networks: nn.ModuleDict, test: data.Dataset) -> dict[str, float]:
     return found
 
 
-def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()) -> Result:
-    """Train the networks on the same stories; `NETWORK_accuracy_N_facts` is of unseen ones."""
-    train, test = load_splits(config)
-
-    def make_step(networks: nn.ModuleDict, loss: Measure, batches: int) -> contest.Contest:
-        rule = contest.Rule(config.optimizer, config.lr, clip=config.clip)
-        return LinearStart(networks, loss, rule, config.linear_epochs * batches)
-
-    return contest.run_contest(
-        "memory-network",
-        config,
-        build,
-        REFERENCE,
-        published=PUBLISHED,
-        folder=folder,
-        listeners=listeners,
-        inspect=partial(by_facts, test=test),
-        make_step=make_step,
-        load=lambda _: (answered(train), answered(test)),
-    )
+def make_step(config: Config, networks: nn.ModuleDict, train: data.Dataset, loss: Measure, batches: int) -> LinearStart:
+    """All learn alike, the softmax left out at first."""
+    rule = contest.Rule(config.optimizer, config.lr, clip=config.clip)
+    return LinearStart(networks, loss, rule, config.linear_epochs * batches)
 
 
-def measure(folder: RunFolder) -> Result:
-    """Compare a run's networks on unseen stories again."""
-    config = Config(**folder.config)
-    train, test = load_splits(config)
-    splits = answered(train), answered(test)
-    return contest.measure_contest(
-        folder, config, build, REFERENCE, PUBLISHED, partial(by_facts, test=test), lambda _: splits
-    )
+RECIPE = ContestRecipe(
+    recipe="memory-network",
+    config=Config,
+    build=build,
+    reference=REFERENCE,
+    published=PUBLISHED,
+    load=load_splits,
+    inspect=lambda config, networks, train, test: by_facts(networks, test),
+    make_step=make_step,
+)
+run, measure = RECIPE.run, RECIPE.measure
 
 
 def encode(source: str, memory: int) -> tuple[Tensor, list[str]]:
@@ -188,13 +173,12 @@ def predict(folder: RunFolder, source: str) -> Prediction:
     """The answer of the network with three hops; `extra` has where each hop looked, and what the others say."""
     config, classes = Config(**folder.config), folder.data["classes"]
     x, told = encode(str(source), config.memory)
-    networks: Any = contest.trained(folder, config, build)
+    networks: Any = RECIPE.trained(folder)
     with torch.inference_mode():
         logits, looks = networks[REFERENCE].attend(x)
         said = {TITLES[name]: classes[int(network(x).argmax())] for name, network in networks.items()}
     shares = logits.softmax(dim=1)[0]
-    order = shares.argsort(descending=True, stable=True).tolist()
-    ranked = {classes[number]: float(shares[number]) for number in order}
+    ranked = by_share(shares, classes)
     attention = {}
     for hop, look in enumerate(looks[0], start=1):
         best = look.argsort(descending=True, stable=True)[:2].tolist()
@@ -224,7 +208,7 @@ def draw(folder: RunFolder) -> list[Path]:
 
 def draw_looks(folder: RunFolder, config: Config, x: Tensor) -> Path:
     """How much of its look each hop spends on each sentence of one story, `x` `(1, sentences + 1, words)`."""
-    network: Any = contest.trained(folder, config, build)[REFERENCE]
+    network: Any = RECIPE.trained(folder)[REFERENCE]
     classes = folder.data["classes"]
     *told, asked = [" ".join(classes[word] for word in words if word) for words in x[0].tolist()]
     with torch.inference_mode():

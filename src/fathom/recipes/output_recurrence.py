@@ -1,6 +1,11 @@
-"""Recurrence from the output: all steps learnt at once under a teacher, and what such a net can't remember."""
+"""Recurrence from the output: all steps learnt at once under a teacher, and what such a net can't remember.
 
-from collections.abc import Mapping, Sequence
+`NAME_KIND_accuracy` is of answers to unseen sequences of a kind (see `data.feedback`). There each net is fed with its
+own answers but for the first three; `test_NAME_loss` is under a teacher. Times would not be the same twice and are no
+metrics: `draw` measures them and keeps them in `timings.json`.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,12 +22,11 @@ from fathom.data import feedback
 from fathom.errors import InputError
 from fathom.models.output_recurrent import OutputRecurrent
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _contest as contest
 from fathom.recipes import _rivals as rivals
+from fathom.recipes._contest_recipe import ContestRecipe, by_share
 from fathom.recipes._matched import matched, parameters
 from fathom.recipes.gates import encode
-from fathom.records import Prediction, Result, RunFolder, dump_json, load_json, write_text
-from fathom.train import Listener
+from fathom.records import Prediction, RunFolder, dump_json, load_json, write_text
 from fathom.train.experiment import prepare
 
 SECTION = "Goodfellow et al. 2016, 10.2.1"
@@ -130,7 +134,7 @@ def wide(hidden_size: int, symbols: int, classes: int) -> int:
 
 
 @torch.no_grad()
-def accuracies(nets: Mapping[str, Any], test: data.Dataset) -> dict[str, float]:
+def accuracies(nets: Any, test: data.Dataset) -> dict[str, float]:
     """Share of right answers of each net by kind of sequence, fed with its own answers after the first three."""
     found, given = {}, feedback.DELAY
     for name, net in nets.items():
@@ -141,53 +145,28 @@ def accuracies(nets: Mapping[str, Any], test: data.Dataset) -> dict[str, float]:
     return found
 
 
-def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()) -> Result:
-    """Train the nets; `NAME_KIND_accuracy` is of answers to unseen sequences of a kind (see `data.feedback`).
-
-    There each net is fed with its own answers but for the first three; `test_NAME_loss` is under a teacher. Times would
-    not be the same twice and are no metrics: `draw` measures them and keeps them in `timings.json`.
-    """
-    train, test = load_splits(config)
-    return contest.run_contest(
-        "output-recurrence",
-        config,
-        build,
-        REFERENCE,
-        published=PUBLISHED,
-        folder=folder,
-        listeners=listeners,
-        inspect=lambda nets: accuracies(dict(nets.items()), test),
-        make_step=rivals.step(config),
-        load=lambda _: (train, test),
-    )
-
-
-def measure(folder: RunFolder) -> Result:
-    """Compare a run's nets on the test sequences again."""
-    config = Config(**folder.config)
-    test = load_splits(config)[1]
-    return contest.measure_contest(
-        folder,
-        config,
-        build,
-        REFERENCE,
-        PUBLISHED,
-        lambda nets: accuracies(dict(nets.items()), test),
-        load_splits,
-    )
+RECIPE = ContestRecipe(
+    recipe="output-recurrence",
+    config=Config,
+    build=build,
+    reference=REFERENCE,
+    published=PUBLISHED,
+    load=load_splits,
+    inspect=lambda config, nets, train, test: accuracies(nets, test),
+)
+run, measure = RECIPE.run, RECIPE.measure
 
 
 def predict(folder: RunFolder, source: str) -> Prediction:
     """What the net with both recurrences answers last to the symbols `source`, by itself; `extra` has all answers."""
-    nets: dict[str, Any] = dict(contest.trained(folder, Config(**folder.config), build).items())
+    nets: Any = RECIPE.trained(folder)
     symbols, classes = encode(folder.data, str(source), "p___"), folder.data["classes"]
     x = torch.stack([symbols, torch.full_like(symbols, len(classes))], dim=2)
     with torch.inference_mode():
         said = {name: "".join(classes[number] for number in net.answers(x, 0)[0]) for name, net in nets.items()}
         model = nets[REFERENCE].model
         shares = model.by_itself(*nets[REFERENCE].encode(x))[0, -1].softmax(dim=0)
-    order = shares.argsort(descending=True, stable=True).tolist()
-    ranked = {classes[number]: float(shares[number]) for number in order}
+    ranked = by_share(shares, classes)
     return Prediction(input=str(source)[:200], label=said[REFERENCE][-1], probabilities=ranked, extra=said)
 
 

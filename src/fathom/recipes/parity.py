@@ -1,6 +1,10 @@
-"""Is the number of ones odd? Nets that are told after every bit, and nets that are told at the end, by length."""
+"""Is the number of ones odd? Nets that are told after every bit, and nets that are told at the end, by length.
 
-from collections.abc import Mapping, Sequence
+`solved_CELL_WAY` is the length up to which each net is right 99 times in 100. In testing, all losses and accuracies are
+those of the answer after the last bit.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +18,8 @@ from fathom.errors import InputError
 from fathom.plot.panels import Panel, panels
 from fathom.recipes import _contest as contest
 from fathom.recipes import _rivals as rivals
-from fathom.records import Prediction, Result, RunFolder
-from fathom.train import Listener
+from fathom.recipes._contest_recipe import ContestRecipe, by_share
+from fathom.records import Prediction, RunFolder
 from fathom.train.supervised import Measure
 
 SECTION = "Goodfellow et al. 2016, 10.2"
@@ -156,48 +160,25 @@ def lengths_solved(config: Config, nets: nn.ModuleDict, test: data.Dataset) -> d
     return solved(config, {name: end_accuracy(net(x), y).item() for name, net in nets.items()})
 
 
-def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()) -> Result:
-    """Train the nets on the same rows; `solved_CELL_WAY` is the length up to which each net is right 99 times in 100.
-
-    In testing, all losses and accuracies are those of the answer after the last bit.
-    """
-    splits = load_splits(config)
-
-    def make_step(nets: nn.ModuleDict, loss: Measure, batches: int) -> Told:
-        rule = contest.Rule(config.optimizer, config.lr, clip=config.clip)
-        return Told(nets, config.reference, loss, rule, score=end_accuracy)
-
-    return contest.run_contest(
-        "parity",
-        config,
-        build,
-        config.reference,
-        published=PUBLISHED,
-        folder=folder,
-        listeners=listeners,
-        inspect=lambda nets: lengths_solved(config, nets, splits[1]),
-        make_step=make_step,
-        load=lambda _: splits,
-        loss=end_loss,
-        score=end_accuracy,
-    )
+def make_step(config: Config, nets: nn.ModuleDict, train: data.Dataset, loss: Measure, batches: int) -> Told:
+    """Each net is told in its own way."""
+    rule = contest.Rule(config.optimizer, config.lr, clip=config.clip)
+    return Told(nets, config.reference, loss, rule, score=end_accuracy)
 
 
-def measure(folder: RunFolder) -> Result:
-    """Compare a run's nets on the test bits again."""
-    config = Config(**folder.config)
-    test = load_splits(config)[1]
-    return contest.measure_contest(
-        folder,
-        config,
-        build,
-        config.reference,
-        PUBLISHED,
-        lambda nets: lengths_solved(config, nets, test),
-        load_splits,
-        end_loss,
-        end_accuracy,
-    )
+RECIPE = ContestRecipe(
+    recipe="parity",
+    config=Config,
+    build=build,
+    reference=lambda config: config.reference,
+    published=PUBLISHED,
+    load=load_splits,
+    loss=lambda config: end_loss,
+    score=end_accuracy,
+    inspect=lambda config, nets, _, test: lengths_solved(config, nets, test),
+    make_step=make_step,
+)
+run, measure = RECIPE.run, RECIPE.measure
 
 
 def predict(folder: RunFolder, source: str) -> Prediction:
@@ -208,15 +189,14 @@ def predict(folder: RunFolder, source: str) -> Prediction:
     config, bits = Config(**folder.config), str(source).strip()
     if not bits or set(bits) - {"0", "1"} or len(bits) > config.lengths[-1]:
         raise InputError(f"expected from 1 to {config.lengths[-1]} bits, as in 01101, got {bits[:60]!r}")
-    nets, result = contest.trained(folder, config, build), folder.result
+    nets, result = RECIPE.trained(folder), folder.result
     fitting = [name for name in config.titles if int(name.rsplit("_", 1)[1]) >= len(bits)]
     best = fitting[0]
     if result is not None:
         best = max(fitting, key=lambda name: result.metrics[f"test_{name}_accuracy"])
     with torch.inference_mode():
         shares = nets[best](torch.tensor([[int(bit) for bit in bits]]))[0, :, -1].softmax(dim=0)
-    order = shares.argsort(descending=True, stable=True).tolist()
-    ranked = {folder.data["classes"][number]: float(shares[number]) for number in order}
+    ranked = by_share(shares, folder.data["classes"])
     return Prediction(input=bits[:200], label=next(iter(ranked)), probabilities=ranked, extra={"by": best})
 
 

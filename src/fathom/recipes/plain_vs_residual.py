@@ -16,7 +16,6 @@ from fathom.errors import InputError
 from fathom.models.highway_cifar import highway_cifar
 from fathom.models.resnet_cifar import of_depth
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _contest as contest
 from fathom.recipes._classifier import pictured
 from fathom.recipes._compared import BOLD_AND_THIN, Comparison, SmallPicturesConfig, error_panel, errors
 from fathom.records import Result, RunFolder
@@ -120,7 +119,7 @@ RECIPE = Comparison(
     published=PUBLISHED,
     wishes={"size": 32, "channels": 3},
     inspect=gradient_ratios,
-)
+).contest
 run, measure, predict = RECIPE.run, RECIPE.measure, RECIPE.predict
 
 
@@ -161,8 +160,8 @@ def draw_gradients(folder: RunFolder, config: Config) -> Path:
     train, _ = RECIPE.load(config)
     with torch.random.fork_rng(devices=[]):
         seed_everything(config.seed)
-        fresh = RECIPE.fresh(config, folder.data)
-    trained = contest.trained(folder, config, RECIPE.fresh)
+        fresh = RECIPE.build(config, folder.data)
+    trained = RECIPE.trained(folder)
     charts = []
     for heading, networks in (("at the start", fresh), ("at the end", trained)):
         norms = {title(name): gradient_norms(network, train) for name, network in networks.items()}

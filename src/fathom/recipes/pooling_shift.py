@@ -1,6 +1,10 @@
-"""How far an image may be shifted before a network takes it for something else: pooling against none."""
+"""How far an image may be shifted before a network takes it for something else: pooling against none.
 
-from collections.abc import Mapping, Sequence
+The networks learn images as they are, and are tested on images moved to the right. `shift_2_max_accuracy` is the
+accuracy of `max` on test images moved by two pixels; `loss` and `accuracy` without a name are those of `max`.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,9 +18,9 @@ from fathom.errors import InputError
 from fathom.plot.panels import Panel, panels
 from fathom.plot.windows import fields
 from fathom.recipes import _contest as contest
-from fathom.recipes._classifier import load_splits
-from fathom.records import Prediction, Result, RunFolder
-from fathom.train import Listener, TrainConfig, evaluate
+from fathom.recipes._contest_recipe import ContestRecipe
+from fathom.records import Result, RunFolder
+from fathom.train import TrainConfig, evaluate
 
 SECTION = "d2l-zh 6.5"
 DATA = "fashion-mnist-sample"
@@ -120,35 +124,15 @@ def tolerance(config: Config, test: data.Dataset, networks: nn.ModuleDict) -> di
     return numbers
 
 
-def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()) -> Result:
-    """Train the networks on images as they are, and test them on images moved to the right.
-
-    `shift_2_max_accuracy` is the accuracy of `max` on test images moved by two pixels; `loss` and `accuracy` without a
-    name are those of `max`.
-    """
-    _, test = load_splits(config)
-    return contest.run_contest(
-        "pooling-shift",
-        config,
-        build,
-        REFERENCE,
-        published=PUBLISHED,
-        folder=folder,
-        listeners=listeners,
-        inspect=partial(tolerance, config, test),
-    )
-
-
-def measure(folder: RunFolder) -> Result:
-    """Compare a run's networks on the test images, as they are and moved, again."""
-    config = Config(**folder.config)
-    _, test = load_splits(config)
-    return contest.measure_contest(folder, config, build, REFERENCE, PUBLISHED, partial(tolerance, config, test))
-
-
-def predict(folder: RunFolder, source: str | Path) -> Prediction:
-    """What the network with the best test accuracy takes the picture `source` for."""
-    return contest.predict_class(folder, source, Config(**folder.config), build, REFERENCE)
+RECIPE = ContestRecipe(
+    recipe="pooling-shift",
+    config=Config,
+    build=build,
+    reference=REFERENCE,
+    published=PUBLISHED,
+    inspect=lambda config, networks, _, test: tolerance(config, test, networks),
+)
+run, measure, predict = RECIPE.run, RECIPE.measure, RECIPE.predict
 
 
 # --- pictures -------------------------------------------------------------------------------------------------------

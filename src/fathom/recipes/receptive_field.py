@@ -1,6 +1,11 @@
-"""Networks that see more or less of an image: receptive fields by rule, by gradient, and what they are good for."""
+"""Networks that see more or less of an image: receptive fields by rule, by gradient, and what they are good for.
 
-from collections.abc import Mapping, Sequence
+`NAME_side` is how many pixels a unit of the last convolution sees along a side, by rule; `NAME_effective_side` is the
+side of a square of as few pixels as hold 95 % of the gradient. `loss` and `accuracy` without a name are those of
+`three`, which sees as much as `five` does.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,8 +21,9 @@ from fathom.plot.panels import Panel, panels
 from fathom.plot.windows import fields
 from fathom.recipes import _contest as contest
 from fathom.recipes._classifier import load_splits
-from fathom.records import Prediction, Result, RunFolder
-from fathom.train import Listener, TrainConfig
+from fathom.recipes._contest_recipe import ContestRecipe
+from fathom.records import Result, RunFolder
+from fathom.train import TrainConfig
 
 SECTION = "d2l-zh 6.2, 6.7"
 DATA = "fashion-mnist-sample"
@@ -130,7 +136,7 @@ def effective(images: Tensor, networks: nn.ModuleDict) -> dict[str, float]:
     return {f"{name}_effective_side": side(field) for name, field in by_gradient(networks, images).items()}
 
 
-def at_start(config: Config, test: data.Dataset, networks: nn.ModuleDict, train: data.Dataset) -> dict[str, float]:
+def at_start(config: Config, networks: nn.ModuleDict, train: data.Dataset, test: data.Dataset) -> dict[str, float]:
     """The sides of the fields by rule, and of those that count before training."""
     numbers = {}
     for name, field in by_rule(config, {**train.about, "example_shape": tuple(train.tensors["x"].shape[1:])}).items():
@@ -139,38 +145,16 @@ def at_start(config: Config, test: data.Dataset, networks: nn.ModuleDict, train:
     return numbers | {name.replace("_side", "_side_at_start"): value for name, value in fresh.items()}
 
 
-def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()) -> Result:
-    """Train networks that differ in what they see.
-
-    `NAME_side` is how many pixels a unit of the last convolution sees along a side, by rule; `NAME_effective_side` is
-    the side of a square of as few pixels as hold 95 % of the gradient. `loss` and `accuracy` without a name are those
-    of `three`, which sees as much as `five` does.
-    """
-    _, test = load_splits(config)
-    return contest.run_contest(
-        "receptive-field",
-        config,
-        build,
-        REFERENCE,
-        published=PUBLISHED,
-        folder=folder,
-        listeners=listeners,
-        inspect=partial(effective, test.tensors["x"]),
-        at_start=partial(at_start, config, test),
-    )
-
-
-def measure(folder: RunFolder) -> Result:
-    """Compare a run's networks on the test images again."""
-    config = Config(**folder.config)
-    _, test = load_splits(config)
-    inspect = partial(effective, test.tensors["x"])
-    return contest.measure_contest(folder, config, build, REFERENCE, PUBLISHED, inspect)
-
-
-def predict(folder: RunFolder, source: str | Path) -> Prediction:
-    """What the network with the best test accuracy takes the picture `source` for."""
-    return contest.predict_class(folder, source, Config(**folder.config), build, REFERENCE)
+RECIPE = ContestRecipe(
+    recipe="receptive-field",
+    config=Config,
+    build=build,
+    reference=REFERENCE,
+    published=PUBLISHED,
+    inspect=lambda config, networks, train, test: effective(test.tensors["x"], networks),
+    at_start=at_start,
+)
+run, measure, predict = RECIPE.run, RECIPE.measure, RECIPE.predict
 
 
 # --- pictures -------------------------------------------------------------------------------------------------------
@@ -180,7 +164,7 @@ def draw(folder: RunFolder) -> list[Path]:
     """What counts for the middle unit, inside the box of what it sees; and accuracy by what is seen."""
     config, about, result = Config(**folder.config), folder.data, folder.result
     _, test = load_splits(config)
-    networks, seen = contest.trained(folder, config, build), by_rule(config, about)
+    networks, seen = RECIPE.trained(folder), by_rule(config, about)
     _, height, width = about["example_shape"]
     maps = by_gradient(networks, test.tensors["x"])
     pictures = [

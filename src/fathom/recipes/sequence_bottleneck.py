@@ -1,6 +1,10 @@
-"""Text through one vector and back: how much a vector of fixed size holds, by its size and the length of the text."""
+"""Text through one vector and back: how much a vector of fixed size holds, by its size and the length of the text.
 
-from collections.abc import Mapping, Sequence
+`NAME_accuracy_N` is the share of right characters in unseen texts of N. There the decoder is fed with its own
+characters; `test_NAME_loss` is under a teacher.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +18,9 @@ from fathom.plot.panels import Panel, panels
 from fathom.recipes import _contest as contest
 from fathom.recipes import _language as language
 from fathom.recipes import _rivals as rivals
+from fathom.recipes._contest_recipe import ContestRecipe
 from fathom.recipes.sequence_likelihood import Speller, decode
-from fathom.records import Prediction, Result, RunFolder
-from fathom.train import Listener
+from fathom.records import Prediction, RunFolder
 
 SECTION = "Goodfellow et al. 2016, 10.4"
 DATA = "time-machine"
@@ -119,7 +123,7 @@ def build(config: Config, about: Mapping[str, Any]) -> nn.ModuleDict:
 
 
 @torch.no_grad()
-def reproduced(nets: Mapping[str, Any], test: data.Dataset) -> dict[str, float]:
+def reproduced(nets: Any, test: data.Dataset) -> dict[str, float]:
     """Share of characters that each net says again rightly, by itself, over all lengths and by length."""
     found = {}
     for name, net in nets.items():
@@ -134,39 +138,16 @@ def reproduced(nets: Mapping[str, Any], test: data.Dataset) -> dict[str, float]:
     return found
 
 
-def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()) -> Result:
-    """Train the nets to say a text again; `NAME_accuracy_N` is the share of right characters in unseen texts of N.
-
-    There the decoder is fed with its own characters; `test_NAME_loss` is under a teacher.
-    """
-    train, test = load_splits(config)
-    return contest.run_contest(
-        "sequence-bottleneck",
-        config,
-        build,
-        REFERENCE,
-        published=PUBLISHED,
-        folder=folder,
-        listeners=listeners,
-        inspect=lambda nets: reproduced(dict(nets.items()), test),
-        make_step=rivals.step(config),
-        load=lambda _: (train, test),
-    )
-
-
-def measure(folder: RunFolder) -> Result:
-    """Compare a run's nets on the held-out texts again."""
-    config = Config(**folder.config)
-    test = load_splits(config)[1]
-    return contest.measure_contest(
-        folder,
-        config,
-        build,
-        REFERENCE,
-        PUBLISHED,
-        lambda nets: reproduced(dict(nets.items()), test),
-        load_splits,
-    )
+RECIPE = ContestRecipe(
+    recipe="sequence-bottleneck",
+    config=Config,
+    build=build,
+    reference=REFERENCE,
+    published=PUBLISHED,
+    load=load_splits,
+    inspect=lambda config, nets, train, test: reproduced(nets, test),
+)
+run, measure = RECIPE.run, RECIPE.measure
 
 
 def encode(about: Mapping[str, Any], config: Config, source: str) -> Tensor:
@@ -180,7 +161,7 @@ def encode(about: Mapping[str, Any], config: Config, source: str) -> Tensor:
 def predict(folder: RunFolder, source: str) -> Prediction:
     """Which share of the text `source` the net with attention says again rightly; `extra` has what each net says."""
     config, about = Config(**folder.config), folder.data
-    nets: dict[str, Any] = dict(contest.trained(folder, config, build).items())
+    nets: Any = RECIPE.trained(folder)
     tokens = encode(about, config, str(source))
     said = {name: net.model.reproduce(tokens)[0] for name, net in nets.items()}
     share = (said[REFERENCE] == tokens[0])[:-1].float().mean().item()

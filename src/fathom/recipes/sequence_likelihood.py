@@ -1,4 +1,9 @@
-"""Words as a distribution over sequences: exact likelihoods and samples, the length by a symbol, a stop, a count."""
+"""Words as a distribution over sequences: exact likelihoods and samples, the length by a symbol, a stop, a count.
+
+`NAME_nats` is -ln P of a held-out word, its length included, in the mean; `NAME_known` the share of words drawn from
+the net that stand in the training text; `NAME_length_gap` the total variation between the lengths of drawn and of
+training words. `test_NAME_loss` is in nats a place, of which every word has `longest + 1`.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,8 +19,8 @@ from fathom.plot.panels import Panel, panels
 from fathom.recipes import _contest as contest
 from fathom.recipes import _language as language
 from fathom.recipes import _rivals as rivals
-from fathom.records import Prediction, Result, RunFolder
-from fathom.train import Listener
+from fathom.recipes._contest_recipe import ContestRecipe
+from fathom.records import Prediction, RunFolder
 
 SECTION = "Goodfellow et al. 2016, 10.2.3"
 DATA = "time-machine"
@@ -148,8 +153,8 @@ def shares_of_lengths(rows: Tensor, end: int) -> Tensor:
 
 
 @torch.no_grad()
-def looked_at(config: Config, nets: Mapping[str, Any], train: data.Dataset, test: data.Dataset) -> dict[str, float]:
-    """What is read from the nets after each epoch; see `run`."""
+def looked_at(config: Config, nets: Any, train: data.Dataset, test: data.Dataset) -> dict[str, float]:
+    """What is read from the nets after each epoch."""
     end, found = len(train.about["symbols"]), {}
     known = {tuple(row) for row in train.tensors["x"].tolist()}
     truth = shares_of_lengths(train.tensors["x"], end)
@@ -163,41 +168,16 @@ def looked_at(config: Config, nets: Mapping[str, Any], train: data.Dataset, test
     return found
 
 
-def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()) -> Result:
-    """Train the nets on the words of a text.
-
-    `NAME_nats` is -ln P of a held-out word, its length included, in the mean; `NAME_known` the share of words drawn
-    from the net that stand in the training text; `NAME_length_gap` the total variation between the lengths of drawn
-    and of training words. `test_NAME_loss` is in nats a place, of which every word has `longest + 1`.
-    """
-    train, test = load_splits(config)
-    return contest.run_contest(
-        "sequence-likelihood",
-        config,
-        build,
-        REFERENCE,
-        published=PUBLISHED,
-        folder=folder,
-        listeners=listeners,
-        inspect=lambda nets: looked_at(config, dict(nets.items()), train, test),
-        make_step=rivals.step(config),
-        load=lambda _: (train, test),
-    )
-
-
-def measure(folder: RunFolder) -> Result:
-    """Compare a run's nets on the held-out words again."""
-    config = Config(**folder.config)
-    train, test = load_splits(config)
-    return contest.measure_contest(
-        folder,
-        config,
-        build,
-        REFERENCE,
-        PUBLISHED,
-        lambda nets: looked_at(config, dict(nets.items()), train, test),
-        lambda _: (train, test),
-    )
+RECIPE = ContestRecipe(
+    recipe="sequence-likelihood",
+    config=Config,
+    build=build,
+    reference=REFERENCE,
+    published=PUBLISHED,
+    load=load_splits,
+    inspect=looked_at,
+)
+run, measure = RECIPE.run, RECIPE.measure
 
 
 def encode(about: Mapping[str, Any], config: Config, word: str) -> Tensor:
@@ -222,7 +202,7 @@ def decode(about: Mapping[str, Any], row: Sequence[int]) -> str:
 def predict(folder: RunFolder, source: str) -> Prediction:
     """ln P of the word `source` by the net with an end symbol, in nats; `extra` has it by every net, and 10 samples."""
     config, about = Config(**folder.config), folder.data
-    nets: dict[str, Any] = dict(contest.trained(folder, config, build).items())
+    nets: dict[str, Any] = dict(RECIPE.trained(folder).items())
     row = encode(about, config, str(source))
     with torch.inference_mode():
         logarithms = {name: net.model.log_likelihood(row).item() for name, net in nets.items()}
@@ -236,7 +216,7 @@ def predict(folder: RunFolder, source: str) -> Prediction:
 def draw(folder: RunFolder) -> list[Path]:
     """The lengths of words drawn from each net beside the text's, and the held-out nats a word by epoch."""
     config, result, about = Config(**folder.config), folder.result, folder.data
-    nets, end = contest.trained(folder, config, build), len(folder.data["symbols"])
+    nets, end = RECIPE.trained(folder), len(folder.data["symbols"])
     letters = list(range(1, config.longest + 1))
     lengths = {
         TITLES[name]: (letters, shares_of_lengths(rows, end)[:-1].numpy())

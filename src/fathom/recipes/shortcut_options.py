@@ -71,7 +71,7 @@ RECIPE = Comparison(
         f"{name}_parameters": float(sum(parameter.numel() for parameter in network.parameters()))
         for name, network in networks.items()
     },
-)
+).contest
 run, measure, predict = RECIPE.run, RECIPE.measure, RECIPE.predict
 
 

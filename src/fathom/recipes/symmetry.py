@@ -1,6 +1,9 @@
-"""Why weights must start unequal: hidden units that start alike stay alike; without any, 0 is fine."""
+"""Why weights must start unequal: hidden units that start alike stay alike; without any, 0 is fine.
 
-from collections.abc import Mapping, Sequence
+All five are trained on the same batches; `NAME_distinct_units` counts the different units of a hidden layer.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,8 +18,9 @@ from fathom.models.initialise import normal
 from fathom.recipes import _contest as contest
 from fathom.recipes import _stability as stability
 from fathom.recipes._classifier import count_inputs
-from fathom.records import Prediction, Result, RunFolder
-from fathom.train import Listener, TrainConfig
+from fathom.recipes._contest_recipe import ContestRecipe
+from fathom.records import RunFolder
+from fathom.train import TrainConfig
 
 SECTION = "d2l-zh 4.8.1.3"
 DATA = "fashion-mnist-sample"
@@ -121,34 +125,21 @@ def count_distinct(rows: Tensor, tolerance: float) -> int:
     return count
 
 
-def inspect(networks: nn.ModuleDict) -> dict[str, float]:
+def distinct(networks: nn.ModuleDict) -> dict[str, float]:
     """The number of different hidden units of each network."""
     first = {name: stability.linears(networks[name])[0] for name in HIDDEN}
     return {f"{name}_distinct_units": float(distinct_units(layer)) for name, layer in first.items()}
 
 
-def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()) -> Result:
-    """Train all five on the same batches; `NAME_distinct_units` counts the different units of a hidden layer."""
-    return contest.run_contest(
-        "symmetry",
-        config,
-        build,
-        REFERENCE,
-        published=PUBLISHED,
-        folder=folder,
-        listeners=listeners,
-        inspect=inspect,
-    )
-
-
-def measure(folder: RunFolder) -> Result:
-    """Compare a run's models on the test examples again."""
-    return contest.measure_contest(folder, Config(**folder.config), build, REFERENCE, PUBLISHED, inspect)
-
-
-def predict(folder: RunFolder, source: str | Path) -> Prediction:
-    """What the model with the best test accuracy takes the picture `source` for."""
-    return contest.predict_class(folder, source, Config(**folder.config), build, REFERENCE)
+RECIPE = ContestRecipe(
+    recipe="symmetry",
+    config=Config,
+    build=build,
+    reference=REFERENCE,
+    published=PUBLISHED,
+    inspect=lambda config, networks, train, test: distinct(networks),
+)
+run, measure, predict = RECIPE.run, RECIPE.measure, RECIPE.predict
 
 
 def draw(folder: RunFolder) -> list[Path]:
@@ -156,7 +147,7 @@ def draw(folder: RunFolder) -> list[Path]:
     result, about = folder.result, folder.data
     pictures = [] if result is None else [contest.draw_learning(folder.path / "learning.png", result, TITLES)]
     if about["kind"] == "images":
-        networks = contest.trained(folder, Config(**folder.config), build)
+        networks = RECIPE.trained(folder)
         count = min(5, Config(**folder.config).width)
         weights = [stability.linears(networks[name])[0].weight.detach()[:count] for name in HIDDEN]
         images = torch.cat([_contrast(rows) for rows in weights]).reshape(-1, *about["example_shape"])

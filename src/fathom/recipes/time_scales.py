@@ -1,6 +1,9 @@
-"""Slow memory by time scales: leaky units, connections through time and clocks beside a plain RNN of equal size."""
+"""Slow memory by time scales: leaky units, connections through time and clocks beside a plain RNN of equal size.
 
-from collections.abc import Mapping, Sequence
+`test_KIND_accuracy` is of each net, `KIND_weights` its parameters in use.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +17,8 @@ from fathom.models.time_scale_rnn import KINDS, TimeScaleRNN
 from fathom.plot.panels import Panel, panels
 from fathom.recipes import _contest as contest
 from fathom.recipes import _rivals as rivals
-from fathom.records import Prediction, Result, RunFolder
-from fathom.train import Listener
+from fathom.recipes._contest_recipe import ContestRecipe
+from fathom.records import RunFolder
 
 SECTION = "Goodfellow et al. 2016, 10.9; Koutník et al. 2014"
 DATA = "slow-waves"
@@ -115,7 +118,7 @@ def load_splits(config: Config) -> tuple[data.Dataset, data.Dataset]:
     return train, test
 
 
-def inspect(nets: nn.ModuleDict) -> dict[str, float]:
+def in_use(nets: nn.ModuleDict) -> dict[str, float]:
     """Parameters in use of each net, and the quartiles of the learnt time constants."""
     every: dict[str, Any] = dict(nets.items())
     found = {f"{name}_weights": float(each.net.num_weights) for name, each in every.items()}
@@ -124,31 +127,16 @@ def inspect(nets: nn.ModuleDict) -> dict[str, float]:
     return {**found, **{f"learned_constant_{share}": float(value) for share, value in quartiles}}
 
 
-def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()) -> Result:
-    """Train the nets on the same series; `test_KIND_accuracy` is of each, `KIND_weights` its parameters in use."""
-    return contest.run_contest(
-        "time-scales",
-        config,
-        build,
-        REFERENCE,
-        published=PUBLISHED,
-        folder=folder,
-        listeners=listeners,
-        inspect=inspect,
-        make_step=rivals.step(config),
-        load=load_splits,
-    )
-
-
-def measure(folder: RunFolder) -> Result:
-    """Compare a run's nets on the test series again."""
-    config = Config(**folder.config)
-    return contest.measure_contest(folder, config, build, REFERENCE, PUBLISHED, inspect, load_splits)
-
-
-def predict(folder: RunFolder, source: str | Path) -> Prediction:
-    """The class that the net with the best test accuracy gives the series in `source`, numbers with commas."""
-    return contest.predict_class(folder, source, Config(**folder.config), build, REFERENCE)
+RECIPE = ContestRecipe(
+    recipe="time-scales",
+    config=Config,
+    build=build,
+    reference=REFERENCE,
+    published=PUBLISHED,
+    load=load_splits,
+    inspect=lambda config, nets, train, test: in_use(nets),
+)
+run, measure, predict = RECIPE.run, RECIPE.measure, RECIPE.predict
 
 
 def draw(folder: RunFolder) -> list[Path]:
@@ -156,8 +144,7 @@ def draw(folder: RunFolder) -> list[Path]:
     result = folder.result
     if result is None:
         return []
-    config = Config(**folder.config)
-    nets: Any = contest.trained(folder, config, build)
+    nets: Any = RECIPE.trained(folder)
     kept, learnt = (nets[name].net.time_constants.detach().sort().values for name in ("leaky", "learned"))
     charts = [
         Panel(

@@ -1,4 +1,7 @@
-"""Backpropagation through time: whole, cut after so many steps, and cut at random so that the mean stays right."""
+"""Backpropagation through time: whole, cut after so many steps, and cut at random so that the mean stays right.
+
+The gradients are compared before the three nets are trained; see `compared` for the numbers, which are of the start.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,11 +15,9 @@ from torch.nn.functional import cross_entropy
 from fathom import data
 from fathom.errors import InputError
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _contest as contest
-from fathom.recipes import _language as language
 from fathom.recipes import _rivals as rivals
-from fathom.records import Prediction, Result, RunFolder
-from fathom.train import Listener
+from fathom.records import RunFolder
+from fathom.train.experiment import prepare
 
 SECTION = "d2l-zh 8.7; Tallec and Ollivier 2017"
 DATA = "time-machine,tokens=10000"
@@ -196,51 +197,23 @@ def at_start(config: Config, nets: nn.ModuleDict, train: data.Dataset) -> dict[s
         return compared(net, *batch_of(train), config.span, config.draws)
 
 
-def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()) -> Result:
-    """Compare the gradients, then train the three nets; see `compared` for the numbers, which are of the start."""
-    return contest.run_contest(
-        "truncated-bptt",
-        config,
-        build,
-        REFERENCE,
-        published=PUBLISHED,
-        folder=folder,
-        listeners=listeners,
-        at_start=lambda nets, train: at_start(config, nets, train),
-        make_step=rivals.step(config),
-        load=rivals.load_windows,
-    )
-
-
-def measure(folder: RunFolder) -> Result:
-    """Compare a run's nets on the held-out text again."""
-    return contest.measure_contest(
-        folder, Config(**folder.config), build, REFERENCE, PUBLISHED, load=rivals.load_windows
-    )
-
-
-def predict(
-    folder: RunFolder,
-    source: str,
-    *,
-    length: int = 50,
-    temperature: float = 0.0,
-    top_k: int = 0,
-    top_p: float = 1.0,
-    seed: int = 0,
-) -> Prediction:
-    """Go on with the text `source`, by the net with the least held-out loss; see `_language.continued`."""
-    nets = contest.trained(folder, Config(**folder.config), build)
-    net: Any = nets[rivals.best(folder, nets)]
-    return language.continued(folder.data, rivals.next_logits(net), source, length, temperature, top_k, top_p, seed)
+RECIPE = rivals.TextContest(
+    recipe="truncated-bptt",
+    config=Config,
+    build=build,
+    reference=REFERENCE,
+    published=PUBLISHED,
+    at_start=lambda config, nets, train, _: at_start(config, nets, train),
+)
+run, measure, predict = RECIPE.run, RECIPE.measure, RECIPE.go_on
 
 
 def draw(folder: RunFolder) -> list[Path]:
     """Errors of the cut gradients by the span, at the start and after training, and who learned."""
     config, result = Config(**folder.config), folder.result
     x, y = batch_of(rivals.load_windows(config)[0])
-    contest.prepare(config)
-    stages = {"at the start": build(config, folder.data), "after training": contest.trained(folder, config, build)}
+    prepare(config)
+    stages = {"at the start": build(config, folder.data), "after training": RECIPE.trained(folder)}
     spans = sorted({2, *(2**power for power in range(1, 12) if 2**power < config.steps), config.steps})
     charts = []
     for when, nets in stages.items():

@@ -1,4 +1,9 @@
-"""One step, folded, and all steps, unfolded: what it saves that all share their weights, beside a full table."""
+"""One step, folded, and all steps, unfolded: what it saves that all share their weights, beside a full table.
+
+`NAME_nats_N` is -ln P of the first N characters of a held-out string, `NAME_parameters` the numbers that are learnt;
+`table_…` is of a full table, in which one is added to each count. `gradient_gap` is the distance of the shared weights'
+gradient from the sum of those that the steps of the unfolded graph would have.
+"""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -15,12 +20,9 @@ from fathom import data
 from fathom.ops.discrete_sequences import table_parameters
 from fathom.plot.panels import Panel, panels
 from fathom.plot.unfolded import Edge, Pattern, graphs
-from fathom.recipes import _contest as contest
-from fathom.recipes import _language as language
 from fathom.recipes import _rivals as rivals
 from fathom.recipes._matched import parameters
-from fathom.records import Prediction, Result, RunFolder
-from fathom.train import Listener
+from fathom.records import RunFolder
 
 SECTION = "Goodfellow et al. 2016, 10.1 and 10.2.3"
 DATA = "time-machine,tokens=40000"
@@ -144,7 +146,7 @@ def net_nats(net: Any, x: Tensor, y: Tensor) -> list[float]:
 
 
 def looked_at(config: Config, nets: nn.ModuleDict, train: data.Dataset, test: data.Dataset) -> dict[str, float]:
-    """What is read from nets and tables; see `run`."""
+    """What is read from nets and tables."""
     size = len(train.about["vocab"])
     found: dict[str, float] = {}
     x, y = (test.tensors[part].to(rivals.device_of(nets)) for part in ("x", "y"))
@@ -162,56 +164,17 @@ def looked_at(config: Config, nets: nn.ModuleDict, train: data.Dataset, test: da
     }
 
 
-def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()) -> Result:
-    """Train both nets on the same strings, and count tables of them.
-
-    `NAME_nats_N` is -ln P of the first N characters of a held-out string, `NAME_parameters` the numbers that are
-    learnt; `table_…` is of a full table, in which one is added to each count. `gradient_gap` is the distance of the
-    shared weights' gradient from the sum of those that the steps of the unfolded graph would have.
-    """
-    train, test = load_splits(config)
-    return contest.run_contest(
-        "unfolding",
-        config,
-        build,
-        REFERENCE,
-        published=PUBLISHED,
-        folder=folder,
-        listeners=listeners,
-        inspect=lambda nets: looked_at(config, nets, train, test),
-        make_step=rivals.step(config),
-        load=lambda _: (train, test),
-    )
-
-
-def measure(folder: RunFolder) -> Result:
-    """Compare a run's nets on the held-out strings again."""
-    config = Config(**folder.config)
-    train, test = load_splits(config)
-    return contest.measure_contest(
-        folder,
-        config,
-        build,
-        REFERENCE,
-        PUBLISHED,
-        lambda nets: looked_at(config, nets, train, test),
-        lambda _: (train, test),
-    )
-
-
-def predict(
-    folder: RunFolder,
-    source: str,
-    *,
-    length: int = 50,
-    temperature: float = 0.0,
-    top_k: int = 0,
-    top_p: float = 1.0,
-    seed: int = 0,
-) -> Prediction:
-    """Go on with the text `source`, by the net whose steps share their weights; see `_language.continued`."""
-    net: Any = contest.trained(folder, Config(**folder.config), build)[REFERENCE]
-    return language.continued(folder.data, rivals.next_logits(net), source, length, temperature, top_k, top_p, seed)
+RECIPE = rivals.TextContest(
+    recipe="unfolding",
+    config=Config,
+    build=build,
+    reference=REFERENCE,
+    published=PUBLISHED,
+    load=load_splits,
+    inspect=looked_at,
+    voice=REFERENCE,
+)
+run, measure, predict = RECIPE.run, RECIPE.measure, RECIPE.go_on
 
 
 def draw(folder: RunFolder) -> list[Path]:

@@ -1,7 +1,12 @@
-"""Gradients that vanish and explode: deep sigmoids beside deep ReLUs, and products of random matrices."""
+"""Gradients that vanish and explode: deep sigmoids beside deep ReLUs, and products of random matrices.
+
+The gradients are measured at the start. `NAME_gradient_ratio` is the length of the gradient in the first layer over
+that in the last; `product_log10_norm` the median over 200 products; `loss` and `accuracy` without a name are those of
+`relu`.
+"""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,8 +22,10 @@ from fathom.plot.panels import Panel, panels
 from fathom.recipes import _contest as contest
 from fathom.recipes import _stability as stability
 from fathom.recipes._classifier import count_inputs
-from fathom.records import Prediction, Result, RunFolder
-from fathom.train import Listener, TrainConfig
+from fathom.recipes._contest_recipe import ContestRecipe
+from fathom.records import RunFolder
+from fathom.train import TrainConfig
+from fathom.train.experiment import prepare
 
 SECTION = "d2l-zh 4.8.1"
 DATA = "fashion-mnist-sample"
@@ -138,32 +145,15 @@ def at_start(config: Config, networks: nn.ModuleDict, train: data.Dataset) -> di
     }
 
 
-def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()) -> Result:
-    """Measure the gradients at the start, then train both networks on the same batches.
-
-    `NAME_gradient_ratio` is the length of the gradient in the first layer over that in the last;
-    `product_log10_norm` the median over 200 products; `loss` and `accuracy` without a name are those of `relu`.
-    """
-    return contest.run_contest(
-        "vanishing-gradients",
-        config,
-        build,
-        REFERENCE,
-        published=PUBLISHED,
-        folder=folder,
-        listeners=listeners,
-        at_start=partial(at_start, config),
-    )
-
-
-def measure(folder: RunFolder) -> Result:
-    """Compare a run's networks on the test examples again."""
-    return contest.measure_contest(folder, Config(**folder.config), build, REFERENCE, PUBLISHED)
-
-
-def predict(folder: RunFolder, source: str | Path) -> Prediction:
-    """What the network with the better test accuracy takes the picture `source` for."""
-    return contest.predict_class(folder, source, Config(**folder.config), build, REFERENCE)
+RECIPE = ContestRecipe(
+    recipe="vanishing-gradients",
+    config=Config,
+    build=build,
+    reference=REFERENCE,
+    published=PUBLISHED,
+    at_start=lambda config, networks, train, _: at_start(config, networks, train),
+)
+run, measure, predict = RECIPE.run, RECIPE.measure, RECIPE.predict
 
 
 def draw(folder: RunFolder) -> list[Path]:
@@ -178,8 +168,8 @@ def draw(folder: RunFolder) -> list[Path]:
 def draw_gradients(folder: RunFolder, config: Config) -> Path:
     """Slopes of both activations, and the gradient's length by layer at the start and at the end."""
     train = data.load(config.data, "train")
-    contest.prepare(config)
-    stages = {"at the start": build(config, folder.data), "at the end": contest.trained(folder, config, build)}
+    prepare(config)
+    stages = {"at the start": build(config, folder.data), "at the end": RECIPE.trained(folder)}
     x = np.linspace(-8, 8, 401)
     slopes = {title: (x, stability.ACTIVATIONS[name].slope(x)) for name, title in TITLES.items()}
     layers = list(range(1, config.depth + 2))

@@ -1,6 +1,10 @@
-"""A picture written row by row from a thumbnail, which is an input at every row, the first state, both, or unknown."""
+"""A picture written row by row from a thumbnail, which is an input at every row, the first state, both, or unknown.
 
-from collections.abc import Mapping, Sequence
+`NAME_nats` is -ln P of a test picture, `NAME_nats_N` of its Nth row given those above; `NAME_like` the share of pixels
+in which a picture that is drawn from a test picture's thumbnail is like that picture.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,10 +20,10 @@ from fathom.models.vector_to_sequence import VectorToSequence
 from fathom.plot.panels import Panel, panels
 from fathom.recipes import _contest as contest
 from fathom.recipes import _rivals as rivals
+from fathom.recipes._contest_recipe import ContestRecipe
 from fathom.recipes._inputs import encode
 from fathom.recipes._matched import matched, parameters
-from fathom.records import Prediction, Result, RunFolder
-from fathom.train import Listener
+from fathom.records import Prediction, RunFolder
 
 SECTION = "Goodfellow et al. 2016, 10.2.4"
 DATA = "fashion-mnist-sample"
@@ -144,8 +148,8 @@ def drawn(config: Config, net: Any, x: Tensor, rows: int) -> Tensor:
     return sampled
 
 
-def looked_at(config: Config, nets: Mapping[str, Any], test: data.Dataset) -> dict[str, float]:
-    """What is read from the nets after each epoch; see `run`."""
+def looked_at(config: Config, nets: Any, train: data.Dataset, test: data.Dataset) -> dict[str, float]:
+    """What is read from the nets after each epoch."""
     found: dict[str, float] = {}
     for name, net in nets.items():
         rows = by_row(net, test)
@@ -156,46 +160,22 @@ def looked_at(config: Config, nets: Mapping[str, Any], test: data.Dataset) -> di
     return found
 
 
-def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[Listener] = ()) -> Result:
-    """Train the nets on the same pictures.
-
-    `NAME_nats` is -ln P of a test picture, `NAME_nats_N` of its Nth row given those above; `NAME_like` the share of
-    pixels in which a picture that is drawn from a test picture's thumbnail is like that picture.
-    """
-    train, test = load_splits(config)
-    return contest.run_contest(
-        "vector-to-sequence",
-        config,
-        build,
-        REFERENCE,
-        published=PUBLISHED,
-        folder=folder,
-        listeners=listeners,
-        inspect=lambda nets: looked_at(config, dict(nets.items()), test),
-        make_step=rivals.step(config),
-        load=lambda _: (train, test),
-    )
-
-
-def measure(folder: RunFolder) -> Result:
-    """Compare a run's nets on the test pictures again."""
-    config = Config(**folder.config)
-    test = load_splits(config)[1]
-    return contest.measure_contest(
-        folder,
-        config,
-        build,
-        REFERENCE,
-        PUBLISHED,
-        lambda nets: looked_at(config, dict(nets.items()), test),
-        load_splits,
-    )
+RECIPE = ContestRecipe(
+    recipe="vector-to-sequence",
+    config=Config,
+    build=build,
+    reference=REFERENCE,
+    published=PUBLISHED,
+    load=load_splits,
+    inspect=looked_at,
+)
+run, measure = RECIPE.run, RECIPE.measure
 
 
 def predict(folder: RunFolder, source: str | Path) -> Prediction:
     """Share of pixels in which a picture drawn from the thumbnail of `source` is like it; `extra`: by each net."""
     config, about = Config(**folder.config), folder.data
-    nets: dict[str, Any] = dict(contest.trained(folder, config, build).items())
+    nets: Any = RECIPE.trained(folder)
     x = thumbnails_and_pixels(encode(about, source)[:1], config)
     picture = x[:, config.side**2 :].view(1, about["rows"], about["columns"])
     like = {name: (drawn(config, net, x, about["rows"]) == picture).float().mean().item() for name, net in nets.items()}
@@ -205,7 +185,7 @@ def predict(folder: RunFolder, source: str | Path) -> Prediction:
 def draw(folder: RunFolder) -> list[Path]:
     """What a row costs by how far down it is; and pictures drawn from the thumbnails of test pictures."""
     config, result = Config(**folder.config), folder.result
-    nets: dict[str, Any] = dict(contest.trained(folder, config, build).items())
+    nets: Any = RECIPE.trained(folder)
     _, test = load_splits(config)
     pictures = [draw_samples(folder.path / "drawn.png", config, nets, test)]
     if result is None:
