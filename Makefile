@@ -1,7 +1,7 @@
 # Everything here works in a fresh clone; `make` alone lists the targets.
 PYTHON ?= python3
 BIN := .venv/bin
-EXTRAS := dev,tables,log,vision,export,classical
+EXTRAS := dev,tables,log,vision,text,export,classical
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 RUN := runs/first
 

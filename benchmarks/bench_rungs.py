@@ -3,19 +3,15 @@
 Memory is what the process grows by, at its peak, in its first whole step, each rung in a process of its own.
 """
 
-import multiprocessing
-import re
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 
 import torch
 
 from benchmarks.harness import Comparison, compare
+from benchmarks.memory import growth_apart, measurable
 from fathom import layers, models
 
 BATCH = 256
-STATUS = Path("/proc/self/status")  # Linux; elsewhere only times are compared
 STEPS = {"lenet": 1, "mlp": 10}  # in one measurement, so that it lasts tens of milliseconds
 
 
@@ -33,25 +29,10 @@ def stepper(model_name: str, rung: str) -> Callable[[int], None]:
     return step
 
 
-def growth(model_name: str, rung: str) -> int:
-    """Kilobytes between the memory held before the step and its peak; to be called in a fresh process."""
-    torch.set_num_threads(1)
+def first_step(model_name: str, rung: str) -> Callable[[], None]:
     step = stepper(model_name, rung)
     step(2)  # what is loaded and made once
-    before = _kilobytes("VmRSS")
-    step(BATCH)
-    return _kilobytes("VmHWM") - before
-
-
-def _kilobytes(field: str) -> int:
-    found = re.search(rf"^{field}:\s+(\d+) kB", STATUS.read_text(), re.MULTILINE)
-    assert found is not None
-    return int(found.group(1))
-
-
-def _growth_apart(model_name: str, rung: str) -> int:
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(growth, model_name, rung).result()
+    return lambda: step(BATCH)
 
 
 def _several(model_name: str, rung: str) -> Callable[[], None]:
@@ -68,8 +49,8 @@ def run(rounds: int) -> list[Comparison]:
     comparisons = []
     for name, steps in STEPS.items():
         title = f"{name}, {steps} step{'s' if steps > 1 else ''}"
-        if STATUS.is_file():
-            ours, theirs = (_growth_apart(name, rung) / 1024 for rung in ("scratch", "torch"))
+        if measurable():
+            ours, theirs = (growth_apart(first_step, name, rung) for rung in ("scratch", "torch"))
             title += f", memory {ours:.1f} MiB beside {theirs:.1f}"
         peers = {"torch.nn": _several(name, "torch")}
         comparisons.append(compare(title, ("fathom.layers", _several(name, "scratch")), peers, rounds))

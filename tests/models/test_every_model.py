@@ -10,6 +10,7 @@ from torch import nn
 import fathom.layers
 from fathom import models
 from fathom.errors import InputError, UnknownNameError
+from fathom.models.encoder_decoder import EncoderDecoder
 
 NARROW = {"ratio": 8, "hidden_size": 31}
 SMALL = {  # what makes a model small, the shape of three examples, and the shape of its output
@@ -18,6 +19,11 @@ SMALL = {  # what makes a model small, the shape of three examples, and the shap
         {"in_features": 3, "num_classes": 5, "depth": "skip", "hidden_size": 7},
         (3, 11, 3),
         (3, 11, 5),
+    ),
+    "bahdanau": (
+        {"source_vocab_size": 13, "target_vocab_size": 11, "embedding_size": 3, "hidden_size": 5, "dropout": 0.0},
+        (3, 2, 7),
+        (3, 7, 11),
     ),
     "densenet121": ({"in_channels": 2, "num_classes": 5, "input_size": 33}, (3, 2, 33, 37), (3, 5)),
     "echo_state_network": ({"in_features": 3, "num_outputs": 5, "hidden_size": 7}, (2, 11, 3), (2, 11, 5)),
@@ -72,6 +78,11 @@ SMALL = {  # what makes a model small, the shape of three examples, and the shap
     "resnet18": ({"in_channels": 2, "num_classes": 5, "input_size": 33}, (3, 2, 33, 37), (3, 5)),
     "resnet20_cifar": ({"in_channels": 2, "num_classes": 5, "input_size": 11}, (3, 2, 11, 13), (3, 5)),
     "resnext50_32x4d": ({"in_channels": 2, "num_classes": 5, "input_size": 33}, (3, 2, 33, 37), (3, 5)),
+    "seq2seq": (
+        {"source_vocab_size": 13, "target_vocab_size": 11, "embedding_size": 3, "hidden_size": 5, "dropout": 0.0},
+        (3, 2, 7),
+        (3, 7, 11),
+    ),
     "sequence_autoencoder": (
         {"vocab_size": 11, "context_size": 3, "hidden_size": 5, "attention": True},
         (3, 7),
@@ -121,11 +132,15 @@ def build(name, rung="torch"):
     torch.manual_seed(0)
     arguments, shape, _ = SMALL[name]
     model = models.on_rung(name, rung, **arguments)
-    return model, torch.randint(arguments["vocab_size"], shape) if "vocab_size" in arguments else torch.randn(shape)
+    vocab_size = arguments.get("vocab_size", arguments.get("target_vocab_size"))
+    return model, torch.randint(vocab_size, shape) if vocab_size else torch.randn(shape)
 
 
 def answer(model, x):
-    """What it maps to, without the state that a recurrent one hands on besides."""
+    """What it maps to, without the state that a recurrent one hands on besides; a translator takes pairs of rows."""
+    if isinstance(model, EncoderDecoder):
+        source, given = x.unbind(1)
+        return model(source, source[:, 0] % source.shape[1] + 1, given).unflatten(0, given.shape)
     output = model(x)
     return output[0] if isinstance(output, tuple) else output
 

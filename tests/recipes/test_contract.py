@@ -23,6 +23,16 @@ SHAPES = {"data": "drawn-shapes,size=16", "batch_size": 8, "examples": 24, "test
 TREES = {"hidden_size": 8, "batch_size": 8, "data": "sentiment-grammar,examples=100"}
 ZOO = {"batch_size": 8, "optimizer": "adam"}
 TURING = {"hidden_size": 8, "lstm_size": 8, "rows": 16, "test_rows": 16, "width": 4, "batch_size": 16, "lr": 0.01}
+TRANSLATED = {
+    "embedding_size": 8,
+    "hidden_size": 8,
+    "num_layers": 2,
+    "dropout": 0.0,
+    "translations": 7,
+    "batch_size": 16,
+    "lr": 0.01,
+    "data": "number-words,pairs=300",
+}
 POINT = {"batch_size": 1, "epochs": 6}  # one point moves over a given function; an epoch is one update
 OTHERWISE = {
     "lenet": LENET,
@@ -183,6 +193,13 @@ OTHERWISE = {
     "memory-capacity": {"hidden_size": 7, "washout": 20, "steps": 2000},
     "time-scales": {"hidden_size": 11, "slowest": 8, "delay": 3, "data": "slow-waves,length=20", "lr": 0.02},
     "liquid-state": {"data": "jittered-spikes,segments=2,examples=100", "batch_size": 16},
+    "pair-lengths": {"data": "number-words,pairs=300", "pieces": (80,)},
+    "seq2seq": TRANSLATED,
+    "bahdanau": TRANSLATED,
+    "beam-width": {**TRANSLATED, "widths": (1, 4), "searches": 5},
+    "nadaraya-watson": {"batch_size": 10, "largest": 0},
+    "attention-scores": {"sizes": (4, 16), "data": "lookup,features=2,items=2,examples=600", "lr": 0.03},
+    "attention-cues": {"scenes": 400, "hidden_size": 8, "lr": 0.01},
     "optimizer-race": {"batch_size": 1, "surfaces": ("bowl", "himmelblau"), "rules": ("momentum", "adam", "yogi")},
 }
 GIVEN = {
@@ -210,6 +227,10 @@ GIVEN = {
     "rntn": "((the film) ((is (not (very good))) .))",
     "tree-lstm": "(2 (2 (2 the) (2 film)) (3 (2 is) (3 good)))",
     "balanced-trees": "the film is not very good .",
+    "pair-lengths": "forty-two",
+    "seq2seq": "nine hundred",
+    "bahdanau": "nine hundred",
+    "beam-width": "nine hundred",
 }  # to predict from; elsewhere the kind of data decides
 
 every_recipe = pytest.mark.parametrize("name", recipes.names())
@@ -247,7 +268,7 @@ def example(name, about, folder):
         return GIVEN[name]
     if about["kind"] == "text":
         return "the time"
-    if about["kind"] != "images":
+    if about["kind"] not in ("images", "scenes"):
         return ",".join(["0.5"] * about["example_shape"][0])
     Image.new("L", (40, 31), 128).save(folder / "example.png")
     return folder / "example.png"
@@ -405,6 +426,8 @@ def test_it_predicts_from_the_folder_alone(name, whole, tmp_path, monkeypatch):
     elif folder.data["kind"] == "text":
         assert len(prediction.label) > len(source)
         assert prediction.label.startswith(source)
+    elif folder.data["kind"] == "pairs":
+        assert isinstance(prediction.label, str)
     elif folder.data["kind"] in ("bits", "traces"):
         assert set(prediction.label) <= set("0123456789_ ")
     else:

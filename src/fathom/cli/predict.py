@@ -12,7 +12,7 @@ from typing import Any
 
 from fathom import recipes
 from fathom.cli.parser import Parser
-from fathom.cli.printing import print_json, print_prediction, quiet_data, stdout_for_json, table
+from fathom.cli.printing import print_json, print_prediction, print_translation, quiet_data, stdout_for_json, table
 from fathom.cli.settings import settings
 from fathom.errors import DataError, InputError
 from fathom.records import Prediction, RunFolder
@@ -25,6 +25,12 @@ WRITING: dict[str, tuple[type, str]] = {  # options of a language model's `predi
     "--seed": (int, "of the drawing"),
     "--state": (str, "best (on held-out text) or last, of the run's checkpoints"),
 }
+TRANSLATING: dict[str, tuple[type, str]] = {  # of a translator's
+    "--width": (int, "of the beam; 1 takes the likeliest word each time"),
+    "--best": (int, "translations to show, at most the beam's width"),
+    "--alpha": (float, "how far scores make up for length; 0 does not"),
+}
+OPTIONS = {**WRITING, **TRANSLATING}
 
 
 def main(argv: Sequence[str]) -> int:
@@ -36,12 +42,15 @@ def main(argv: Sequence[str]) -> int:
             "fathom predict runs/lenet-TIME shoe.png",
             "fathom predict runs/lenet-TIME PHOTOS --json",
             'fathom predict runs/char-lstm-TIME "time traveller" --temperature 0.7',
+            'fathom predict runs/bahdanau-TIME "They are watching ." --best 4 --plot',
         ],
     )
     parser.add_argument("run", metavar="RUN", help="a run folder, as fathom train writes it")
     parser.add_argument("inputs", metavar="INPUT", nargs="+", help="files, folders of pictures, or text to go on with")
-    for flag, (number, meaning) in WRITING.items():
-        parser.add_argument(flag, type=number, metavar=number.__name__.upper(), help=f"of text: {meaning}")
+    for flag, (number, meaning) in OPTIONS.items():
+        what = "text" if flag in WRITING else "a translation"
+        parser.add_argument(flag, type=number, metavar=number.__name__.upper(), help=f"of {what}: {meaning}")
+    parser.add_argument("--plot", action="store_true", help="of a translation: draw where each word looked")
     parser.add_argument("--score", action="store_true", help="of text: how probable each is, the likeliest first")
     parser.add_argument("--skip-bad", action="store_true", help="go on after a file that can't be read, and count them")
     words = parser.parse_args(_flags_first(argv))
@@ -52,6 +61,7 @@ def main(argv: Sequence[str]) -> int:
     settings(folder, module.Config)
     ask = _asked(module, folder, words)
     kind = str(folder.data.get("kind", ""))
+    show = partial(print_translation, plot=words.plot) if kind == "pairs" else print_prediction
     done: list[Prediction] = []
     skipped: list[dict[str, str]] = []
     for source in _sources(words.inputs, kind):
@@ -67,7 +77,7 @@ def main(argv: Sequence[str]) -> int:
         done += found
         if not words.json and not words.score:
             for prediction in found:
-                print_prediction(prediction)
+                show(prediction)
     if words.score:
         done.sort(key=lambda prediction: -float(prediction.label))
         if not words.json:
@@ -88,14 +98,13 @@ def _asked(module: ModuleType, folder: RunFolder, words: Any) -> Callable[[RunFo
     Raises:
         InputError: an option that this recipe has no use for.
     """
-    given = {flag: getattr(words, _field(flag)) for flag in WRITING if getattr(words, _field(flag)) is not None}
+    given = {flag: getattr(words, _field(flag)) for flag in OPTIONS if getattr(words, _field(flag)) is not None}
     ask: Callable[..., Any] | None = getattr(module, "score", None) if words.score else module.predict
     known = inspect.signature(ask).parameters if ask else {}
     unfit = [flag for flag in given if _field(flag) not in known] + ["--score"] * (ask is None)
     if ask is None or unfit:
-        raise InputError(
-            f"{unfit[0]}: expected with a language model, but {folder.path} is of {folder.recipe}; leave it out"
-        )
+        owner = "translator" if unfit and unfit[0] in TRANSLATING else "language model"
+        raise InputError(f"{unfit[0]}: expected with a {owner}, but {folder.path} is of {folder.recipe}; leave it out")
     return partial(ask, **{_field(flag): value for flag, value in given.items()})
 
 
@@ -116,7 +125,7 @@ def _flags_first(argv: Sequence[str]) -> list[str]:
     for word in words:
         if word == "--":
             inputs += words
-        elif word in WRITING:
+        elif word in OPTIONS:
             flags += [word, *itertools.islice(words, 1)]
         else:
             (flags if word.startswith("--") or word == "-h" else inputs).append(word)

@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from fathom.errors import InputError
 from fathom.records import Prediction, Published, Result
 
 
@@ -143,3 +144,29 @@ def print_prediction(prediction: Prediction, top: int = 5) -> None:
         print(f"  {name:{width}}  {probability:.3f}")
     for name, value in prediction.extra.items():
         print(f"  {name}: {number(value)}")
+
+
+def print_translation(prediction: Prediction, plot: bool = False) -> None:
+    """A translation for a person, the next best ones below it with their scores.
+
+    Args:
+        plot: draw the alignment too.
+
+    Raises:
+        InputError: it is to be drawn, and the model has none.
+    """
+    listed = prediction.extra.get("translations")
+    if listed is None:
+        print_prediction(prediction)
+        return
+    print(f"{prediction.input}: {bold(str(prediction.label))}")
+    for entry in listed:
+        print(f"  {entry['score']:7.3f}  {entry['text']}")
+    if not plot:
+        return
+    from fathom.plot.attention import attention_text
+
+    seen = prediction.extra.get("alignment")
+    if seen is None:
+        raise InputError("--plot: expected a run of a model with attention, got one without; leave it out")
+    print(attention_text(seen["weights"], seen["target"], seen["source"]))

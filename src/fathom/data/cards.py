@@ -11,12 +11,16 @@ from fathom.data import (
     drawn_digits,
     drawn_shapes,
     dynamics,
+    eng_fra,
     fashion_mnist,
     feedback,
     imagenet,
     long_lags,
+    lookup,
     memory_tasks,
     mnist,
+    noisy_curve,
+    number_words,
     recall,
     sentiment_grammar,
     series,
@@ -40,6 +44,8 @@ KINDS = {
     "[,tokens=0]",
     "series": "series:FILE.csv,column=NAME[,test=0.4][,sep=;]",
     "trees": "trees:FILE[,test=0.1][,part=test|dev][,vectors=true]",
+    "pairs": "pairs:FILE[,target=FILE2][,sep=tab][,swap=true][,unit=word|char|subword][,clean=book|plain][,vocab=0]"
+    "[,min_count=2][,shared=true][,steps=0][,test=0.1][,pairs=0][,examples=0][,encoding=utf-8]",
 }
 _MODULES: dict[str, ModuleType] = {}
 CARDS: Registry[Card] = Registry("dataset")
@@ -64,7 +70,11 @@ for _module in (
     long_lags,
     treebank,
     sentiment_grammar,
+    eng_fra,
+    number_words,
     synthetic,
+    noisy_curve,
+    lookup,
 ):
     for _card in _module.CARDS:
         CARDS.add(_card.name, _card)

@@ -20,6 +20,7 @@ _READERS = {  # imported when needed
     "text": "fathom.data.text_file",
     "series": "fathom.data.series_file",
     "trees": "fathom.data.trees",
+    "pairs": "fathom.data.pairs",
 }
 
 
@@ -132,6 +133,8 @@ def absolute(name: str) -> str:
         places = (expanded(labels), Path(target, labels))  # where the reader looks for it, in this order
         found = next((str(place.resolve()) for place in places if place.is_file()), labels)
         options["labels"] = labels if "," in found else found
+    if spec.kind == "pairs" and "target" in options:
+        options["target"] = str(expanded(options["target"]).resolve())
     return ",".join([f"{spec.kind}:{target}", *(f"{key}={value}" for key, value in options.items())])
 
 

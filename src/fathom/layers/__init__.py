@@ -47,6 +47,7 @@ from fathom.layers.losses import (
 from fathom.layers.lstm import LSTM, LSTMCell
 from fathom.layers.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 from fathom.layers.rnn import RNN, RNNCell
+from fathom.layers.scores import AdditiveAttention, DotProductAttention
 from fathom.layers.transformer import (
     TransformerDecoder,
     TransformerDecoderLayer,
@@ -81,6 +82,7 @@ __all__ = [
     "RNN",
     "RUNGS",
     "AdaptiveAvgPool2d",
+    "AdditiveAttention",
     "AvgPool2d",
     "BCEWithLogitsLoss",
     "BatchNorm1d",
@@ -89,6 +91,7 @@ __all__ = [
     "Conv2d",
     "ConvTranspose2d",
     "CrossEntropyLoss",
+    "DotProductAttention",
     "Dropout",
     "Embedding",
     "Flatten",

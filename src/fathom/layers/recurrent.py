@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from fathom.errors import InputError, ShapeError
 from fathom.layers import init
@@ -84,13 +85,15 @@ class Recurrent(nn.Module):
         """All outputs `(steps, batch, hidden_size)` and the last state of one layer in one direction."""
         raise NotImplementedError
 
-    def run(self, x: Tensor, state: State | None) -> tuple[Tensor, State]:
+    def run(self, x: Any, state: State | None) -> tuple[Any, State]:
         """Outputs and last states of the whole stack, checked and in the order of axes that the caller chose.
 
         Args:
-            x: as the layer's `forward` takes it.
+            x: as the layer's `forward` takes it, or packed by `torch.nn.utils.rnn`, and so are then the outputs.
             state: tensors `(num_layers * directions, batch, hidden_size)`; None is zeros.
         """
+        if isinstance(x, PackedSequence):
+            return self._run_packed(x, state)
         batched = x.dim() == 3
         self._check(x, batched)
         if not batched:
@@ -102,15 +105,34 @@ class Recurrent(nn.Module):
             return outputs.squeeze(1), tuple(tensor.squeeze(1) for tensor in states)
         return outputs.transpose(0, 1) if self.batch_first else outputs, states
 
-    def _stack(self, x: Tensor, start: State) -> tuple[Tensor, State]:
+    def _run_packed(self, packed: PackedSequence, state: State | None) -> tuple[PackedSequence, State]:
+        x, lengths = pad_packed_sequence(packed)
+        self._check(x, batched=True)
+        there = torch.arange(len(x))[:, None, None] < lengths[:, None]
+        outputs, states = self._stack(x, self._start(x, state, batched=True), there.to(x.device))
+        return pack_padded_sequence(outputs, lengths, enforce_sorted=packed.sorted_indices is None), states
+
+    def _within(self, x: Tensor, state: State, weights: Weights, there: Tensor) -> tuple[Tensor, State]:
+        """As `sequence`, but a row's state stays where `there`, `(steps, batch, 1)` of bool, is false."""
+        outputs = []
+        for step, here in zip(x.split(1), there, strict=True):
+            _, after = self.sequence(step, state, weights)
+            state = tuple(torch.where(here, new, old) for new, old in zip(after, state, strict=True))
+            outputs.append(state[0])
+        return torch.stack(outputs), state
+
+    def _stack(self, x: Tensor, start: State, there: Tensor | None = None) -> tuple[Tensor, State]:
         ends: list[State] = []
         for layer in range(self.num_layers):
             both = []
             for direction in range(self.directions):
                 place = len(ends)
                 weights = self._weights(_ending(layer, direction))
-                steps = x.flip(0) if direction else x
-                outputs, end = self.sequence(steps, tuple(tensor[place] for tensor in start), weights)
+                steps, state = x.flip(0) if direction else x, tuple(tensor[place] for tensor in start)
+                if there is None:
+                    outputs, end = self.sequence(steps, state, weights)
+                else:
+                    outputs, end = self._within(steps, state, weights, there.flip(0) if direction else there)
                 both.append(outputs.flip(0) if direction else outputs)
                 ends.append(end)
             x = both[0] if len(both) == 1 else torch.cat(both, dim=-1)

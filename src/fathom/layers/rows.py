@@ -7,6 +7,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from fathom import layers
+from fathom.layers import composed
 from fathom.layers.ladder import Draw, Twin
 
 
@@ -41,7 +42,8 @@ def row(
 
     Args:
         name: what is special about the row; empty for nothing.
-        layer: the name in `torch.nn`, in `fathom.layers` and perhaps in `fathom.autograd.nn`.
+        layer: the name in `torch.nn` or `fathom.layers.composed`, in `fathom.layers` and perhaps in
+            `fathom.autograd.nn`.
         inputs: as in `Twin`.
         args: positional arguments of the constructor.
         use: as in `Twin`.
@@ -54,7 +56,7 @@ def row(
         if make is not None:
             return make(namespace)
         own = _own_tensor(namespace)
-        return getattr(namespace, layer)(*map(own, args), **{word: own(value) for word, value in kwargs.items()})
+        return composed.layer(namespace, layer)(*map(own, args), **{word: own(value) for word, value in kwargs.items()})
 
     return Twin(
         name=f"{layer}: {name}" if name else layer,

@@ -199,4 +199,51 @@ TRANSFORMER = (
     ),
 )
 
-SEQUENCES = (*RECURRENT, *ATTENTION, *TRANSFORMER)
+
+def lengths(*values: Any) -> Draw:
+    """How many keys count, of int."""
+    return lambda _: torch.tensor(values)
+
+
+def outputs_and_weights(module: Any, *inputs: Any) -> Any:
+    """What the queries see, and the weights that were kept, times something that has a gradient."""
+    y = module(*inputs)
+    return y, module.weights * y.sum(-1, keepdim=True)
+
+
+EACH_QUERY = lengths((7, 2, 0, 5, 1), (3, 3, 6, 7, 4), (0, 1, 2, 3, 4))
+ADDED: dict[str, Any] = {"args": (12, 5, 13), "keep_weights": True, "use": outputs_and_weights}
+SCORED = ((3, 5, 5), KEYS, (3, 7, 11))  # queries of 5 features, keys of 12, values of 11
+
+SCORES = (
+    row("", "AdditiveAttention", *SCORED, **ADDED),
+    row("lengths, one of them 0", "AdditiveAttention", *SCORED, lengths(7, 0, 5), **ADDED),
+    row("lengths of each query", "AdditiveAttention", *SCORED, EACH_QUERY, **ADDED),
+    row("dropout", "AdditiveAttention", *SCORED, lengths(7, 2, 5), args=(12, 5, 13, 0.3)),
+    row("", "DotProductAttention", QUERIES, KEYS, (3, 7, 12)),
+    row("lengths, one of them 0", "DotProductAttention", QUERIES, KEYS, (3, 7, 12), lengths(7, 0, 5)),
+    row("lengths of each query, values of another size", "DotProductAttention", QUERIES, KEYS, (3, 7, 11), EACH_QUERY),
+    row(
+        "in heads, not scaled",
+        "DotProductAttention",
+        (3, 2, 5, 12),
+        (3, 2, 7, 12),
+        (3, 2, 7, 12),
+        EACH_QUERY,
+        scaled=False,
+    ),
+    row(
+        "weights kept",
+        "DotProductAttention",
+        QUERIES,
+        KEYS,
+        (3, 7, 11),
+        lengths(7, 0, 5),
+        keep_weights=True,
+        use=outputs_and_weights,
+    ),
+    row("dropout", "DotProductAttention", QUERIES, KEYS, (3, 7, 11), args=(0.3,)),
+    row("evaluation", "DotProductAttention", QUERIES, KEYS, (3, 7, 11), args=(0.3,), training=False),
+)
+
+SEQUENCES = (*RECURRENT, *ATTENTION, *SCORES, *TRANSFORMER)

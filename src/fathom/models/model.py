@@ -55,14 +55,14 @@ class Model(Base):
         written = type(self).__bases__[0]
         return _unbuilt, (written, self.nn.__name__), self.__getstate__()
 
-    def constant(self, name: str, array: np.ndarray[Any, Any]) -> None:
+    def constant(self, name: str, array: np.ndarray[Any, Any], persistent: bool = False) -> None:
         """Hold `array` (a mask, a table of sinusoids) as the tensor `self.name`.
 
-        It moves with the model between devices and dtypes, and is not part of the state dict.
+        It moves with the model between devices and dtypes, and is part of the state dict only if `persistent`.
         """
         on_torch = issubclass(self.nn.Module, torch.nn.Module)
         tensor: Any = torch.from_numpy(array) if on_torch else autograd.from_numpy(array)
-        self.register_buffer(name, tensor, persistent=False)
+        self.register_buffer(name, tensor, persistent=persistent)
 
 
 def concatenate(tensors: Any, dim: int) -> Any:

@@ -1,6 +1,7 @@
 """Attention: a mean of values, weighted by how well their keys fit the query."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -72,6 +73,58 @@ def attention_weights(query: Tensor, key: Tensor, added: Tensor | None = None, s
     scores = scores + added
     largest = scores.detach().amax(-1, keepdim=True)
     return _softmax(scores, largest.masked_fill(largest == -math.inf, 0.0))
+
+
+def masked_softmax(scores: Tensor, lengths: Tensor | None = None) -> Tensor:
+    """Softmax over the last axis with the padding left out.
+
+    Args:
+        scores: `(batch, ..., queries, keys)` or `(batch, keys)`, any float dtype; left unchanged.
+        lengths: `(batch,)` or `(batch, queries)` of int, how many keys count, from 0 to `keys`; None for all.
+
+    Returns:
+        The shape of `scores`; every row sums to 1 and is exactly 0 past its length; a length of 0 gives zeros.
+
+    Raises:
+        ShapeError: `lengths` does not have one entry for each example, or for each query of each.
+        InputError: a length is below 0 or beyond the keys (seen on the CPU alone: a card would have to be waited for).
+
+    Source: Dive into Deep Learning, "Attention Scoring Functions".
+    """
+    if lengths is None:
+        return _softmax(scores, scores.detach().amax(-1, keepdim=True))
+    scores = scores.masked_fill(~within(lengths, scores.shape), -math.inf)
+    largest = scores.detach().amax(-1, keepdim=True)
+    return _softmax(scores, largest.masked_fill(largest == -math.inf, 0.0))
+
+
+def within(lengths: Tensor, shape: Sequence[int]) -> Tensor:
+    """Of bool, true where one may look: before each length; broadcasts to `shape`, that of the scores.
+
+    Args:
+        lengths: as of `masked_softmax`, whose errors these are.
+        shape: `(batch, ..., queries, keys)` or `(batch, keys)`.
+    """
+    _check_lengths(lengths, shape)
+    between = [1] * (len(shape) - 1 - lengths.dim())
+    lengths = lengths.view(len(lengths), *between, *lengths.shape[1:], 1)
+    return torch.arange(shape[-1], device=lengths.device) < lengths
+
+
+def _check_lengths(lengths: Tensor, shape: Sequence[int]) -> None:
+    (batch, *between, keys), given = shape, tuple(lengths.shape)
+    if given != (batch,) and not (between and given == (batch, between[-1])):
+        each_query = f" or ({batch}, {between[-1]}), one for each query" if between else ""
+        raise ShapeError(f"lengths: expected ({batch},), one for each example{each_query}, got {given}")
+    if lengths.is_floating_point():
+        raise InputError(f"lengths: expected whole numbers, got {lengths.dtype}; use long()")
+    if lengths.is_cpu and lengths.numel() and not torch.compiler.is_compiling():
+        least, most = (int(x) for x in lengths.aminmax())
+        if least < 0 or most > keys:
+            got = most if most > keys else least
+            raise InputError(
+                f"lengths: expected 0 to {keys}, the number of keys, got {got}; cut lengths or give all keys"
+            )
 
 
 def additive_mask(blocked: Tensor, dtype: torch.dtype) -> Tensor:

@@ -33,6 +33,7 @@ from fathom.autograd.nn.module import Module
 from fathom.autograd.nn.normalisation import BatchNorm1d, BatchNorm2d, LayerNorm
 from fathom.autograd.nn.parameter import Parameter
 from fathom.autograd.nn.recurrent import GRU, LSTM, RNN
+from fathom.autograd.nn.scores import AdditiveAttention, DotProductAttention
 
 __all__ = [
     "ELU",
@@ -41,6 +42,7 @@ __all__ = [
     "LSTM",
     "RNN",
     "AdaptiveAvgPool2d",
+    "AdditiveAttention",
     "AvgPool2d",
     "BCEWithLogitsLoss",
     "BatchNorm1d",
@@ -48,6 +50,7 @@ __all__ = [
     "Conv2d",
     "ConvTranspose2d",
     "CrossEntropyLoss",
+    "DotProductAttention",
     "Dropout",
     "Embedding",
     "Flatten",
