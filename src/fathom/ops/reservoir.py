@@ -154,13 +154,18 @@ class Ridge:
         self.rows += len(states)
 
     def solve(self) -> Tensor:
-        """The weights, `(features, outputs)` float64, by Cholesky's factor or, if there is none, by least squares."""
+        """The weights, `(features, outputs)` float64, by Cholesky's factor, or by eigenvectors if there is none.
+
+        Of all that fit as well these are then the smallest.
+        """
         total = self.gram.clone()
         total.diagonal().add_(self.penalty)
         factor, failed = torch.linalg.cholesky_ex(total)
         if not int(failed):
             return torch.cholesky_solve(self.moments, factor)
-        return torch.linalg.lstsq(total, self.moments, driver="gelsy").solution
+        values, vectors = torch.linalg.eigh(total)
+        told = values.abs() > len(values) * torch.finfo(values.dtype).eps * values.abs().max()
+        return vectors[:, told] @ (vectors[:, told].mT @ self.moments / values[told, None])
 
     def state_dict(self) -> dict[str, Tensor | int]:
         """The sums so far."""
@@ -204,7 +209,7 @@ class Triangle:
             damping = self.penalty**0.5 * torch.eye(self.features, dtype=torch.float64)
             triangle = torch.cat([triangle, damping])
             targets = torch.cat([targets, targets.new_zeros(self.features, targets.shape[1])])
-        return torch.linalg.lstsq(triangle, targets, driver="gelsy").solution
+        return torch.linalg.lstsq(triangle, targets, driver="gelsd").solution
 
     def state_dict(self) -> dict[str, Tensor | int]:
         """The factor so far."""
