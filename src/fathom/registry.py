@@ -4,6 +4,7 @@ import ast
 import difflib
 import inspect
 import math
+import re
 import types
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -204,6 +205,9 @@ def _breadth(kind: Any) -> int:
     return order.index(get_origin(kind) or kind) if kind is not bool else -1
 
 
+_DEFINITION = re.compile("^(?:@|class |def )", re.MULTILINE)
+
+
 def literals(source: Path, names: Collection[str]) -> dict[str, Any]:
     """The module-level constants of a Python file, read without importing it.
 
@@ -214,7 +218,16 @@ def literals(source: Path, names: Collection[str]) -> dict[str, Any]:
     Raises:
         ValueError: one of them is not a literal.
     """
-    tree = ast.parse(source.read_text(encoding="utf-8"), filename=str(source))
+    text = source.read_text(encoding="utf-8")
+    head = _DEFINITION.split(text, maxsplit=1)[0]  # most constants stand there, and little else
+    try:
+        found = _constants(ast.parse(head), names)
+    except SyntaxError:  # cut within a text
+        found = {}
+    return found if len(found) == len(set(names)) else _constants(ast.parse(text, filename=str(source)), names)
+
+
+def _constants(tree: ast.Module, names: Collection[str]) -> dict[str, Any]:
     found: dict[str, Any] = {"__doc__": ast.get_docstring(tree) or ""} if "__doc__" in names else {}
     for statement in tree.body:
         if isinstance(statement, ast.Assign):
