@@ -33,7 +33,7 @@ class Part:
         level: how many modules it is called from.
         leaf: it is looked at as a whole, for it has no parts, or parameters beside them.
         output: the shape of what it gives for one example, the batch left out.
-        parameters: of itself and all in it; 0 when it is called again.
+        parameters: of itself and all in it, but for those that a module called before has, or itself.
         flops: of all in it; a multiply-add counts as two.
         activations: bytes in float32 of all that its operations put out, views left out.
         field: what a unit of its output sees of the image; None where there is no image.
@@ -164,7 +164,7 @@ class _Call:
     module: Any
     level: int
     leaf: bool
-    first: bool
+    parameters: int
     flops: int
     activations: int
     inputs: tuple[int, ...]
@@ -181,6 +181,7 @@ class _Record(TorchDispatchMode):
         self.open: list[_Call] = []
         self.nodes: list[Node] = []
         self.depths: dict[int, int] = {}
+        self.counted: set[nn.Parameter] = set()
         self.makers: dict[int, int] = {}
         self.kept: list[Any] = []  # so that no other tensor gets the same id
 
@@ -194,9 +195,8 @@ class _Record(TorchDispatchMode):
         return [module.register_forward_pre_hook(self._begin), module.register_forward_hook(self._end)]
 
     def part(self, call: _Call, seen: Field | None) -> Part:
-        parameters = sum(parameter.numel() for parameter in call.module.parameters()) if call.first else 0
-        kind = type(call.module).__name__
-        return Part(call.name, kind, call.level, call.leaf, call.output, parameters, call.flops, call.activations, seen)
+        kind, costs = type(call.module).__name__, (call.parameters, call.flops, call.activations)
+        return Part(call.name, kind, call.level, call.leaf, call.output, *costs, seen)
 
     def _inside_leaf(self) -> bool:
         return any(call.leaf for call in self.open)
@@ -208,8 +208,8 @@ class _Record(TorchDispatchMode):
             self.makers.update((id(tensor), -1) for tensor in tree_leaves(inputs))
             self.kept += tree_leaves(inputs)
         leaf = next(module.children(), None) is None or next(module.parameters(recurse=False), None) is not None
-        makers, first = self._makers_of(inputs), all(call.module is not module for call in self.calls)
-        call = _Call(self.names[module], module, len(self.open), leaf, first, self.flops, self.activations, makers)
+        costs = sum(part.numel() for part in set(module.parameters()) - self.counted), self.flops, self.activations
+        call = _Call(self.names[module], module, len(self.open), leaf, *costs, self._makers_of(inputs))
         self.calls.append(call)
         self.open.append(call)
 
@@ -217,6 +217,7 @@ class _Record(TorchDispatchMode):
         if not self.open or self.open[-1].module is not module:
             return
         call = self.open.pop()
+        self.counted.update(module.parameters())
         first = tree_leaves(output)[0]
         call.output = tuple(first.shape[1:])
         call.flops, call.activations = self.flops - call.flops, self.activations - call.activations
