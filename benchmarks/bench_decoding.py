@@ -158,8 +158,8 @@ def bart() -> Any:
 SIZES = {"layers": 3, "attention_heads": 4, "ffn_dim": 1024}
 
 
-def generated(model: Any, source: Tensor) -> Callable[[], Tensor]:
-    options = {"num_beams": WIDTH, "max_new_tokens": STEPS, "length_penalty": 0.0, "do_sample": False}
+def generated(model: Any, source: Tensor, width: int = WIDTH) -> Callable[[], Tensor]:
+    options = {"num_beams": width, "max_new_tokens": STEPS, "length_penalty": 0.0, "do_sample": False}
     here = torch.ones_like(source)
 
     def search() -> Tensor:

@@ -84,6 +84,11 @@ def test_eval_measures_again_what_training_measured_last(line_run, capsys):
     assert capsys.readouterr().out.startswith("metric")
 
 
+def test_eval_takes_an_empty_text_for_what_it_is(line_run, capsys):
+    assert main(["eval", str(line_run), "--attention", ""]) == 2
+    assert "attention" in capsys.readouterr().err
+
+
 def test_the_report_holds_the_newest_result_and_names_what_it_left_out(line_run, capsys):
     runs = Path("runs")
     shutil.copytree(line_run, runs / "line")

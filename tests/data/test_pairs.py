@@ -2,6 +2,7 @@
 
 import gzip
 import sys
+import tracemalloc
 import zipfile
 from collections import Counter
 from itertools import pairwise
@@ -137,6 +138,55 @@ def test_longer_rows_are_cut_and_have_no_end(tmp_path):
     assert EOS not in found.tensors["x"][6]
     assert found.tensors["x"][1, 4] == EOS
     assert found.about["steps"] == 5
+
+
+def row_by_row(coder, lines):
+    """The rows of `padded` one at a time, each whole before it is cut."""
+    rows = [[*coder.numbers(coder.pieces.cut([line])[0]), EOS] for line in lines]
+    most = coder.steps or max(map(len, rows))
+    width = min(most, max(map(len, rows)))
+    return [(row + [PAD] * width)[:width] for row in rows], [min(len(row), most) for row in rows]
+
+
+@pytest.mark.parametrize("steps", [0, 2, 5, 6, 7, 8, 60])
+@pytest.mark.parametrize("unit", ["word", "char"])
+def test_rows_are_those_of_each_line_by_itself_however_many_are_cut_at_once(monkeypatch, steps, unit):
+    lines = ["a b c", "b", "a b c d e f", "c d", "a b c d e", "f f", "e d c b a f e"]
+    coder = side(pair_text.learn(lines, {"unit": unit, "steps": steps, "min_count": 1}))
+    rows, lengths = row_by_row(coder, lines)
+    for chunk in (1, 2, 3, 7, 11):
+        monkeypatch.setattr(pair_text, "CHUNK", chunk)
+        found = pairs.padded(coder, lines)
+        assert (found[0].tolist(), found[1].tolist()) == (rows, lengths)
+        assert (found[0].dtype, found[1].dtype) == (torch.uint8, torch.int64)
+
+
+def test_lines_cleaned_some_at_a_time_give_the_same_set(tmp_path, monkeypatch):
+    whole = loaded(tmp_path, "test=0.3")
+    monkeypatch.setenv("FATHOM_CACHE", str(tmp_path / "another"))
+    monkeypatch.setattr(pair_text, "CHUNK", 2)
+    again = loaded(tmp_path, "test=0.3")
+    assert all(torch.equal(whole.tensors[name], again.tensors[name]) for name in whole.tensors)
+    assert (whole.about, whole.source_texts, whole.target_texts) == (
+        again.about,
+        again.source_texts,
+        again.target_texts,
+    )
+
+
+def test_one_long_line_does_not_widen_the_others_before_it_is_cut():
+    lines = ["a b c"] * 3000 + ["a " * 9999 + "b"]
+    coder = side(pair_text.learn(lines, {"steps": 7}))
+    tracemalloc.start()
+    try:
+        rows, lengths = pairs.padded(coder, lines)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert rows.shape == (3001, 7)
+    assert (rows[-1] != EOS).all()
+    assert lengths[-1] == 7
+    assert peak < 3001 * 10_000 / 10  # a tenth of a byte for each place of rows as long as the longest
 
 
 def test_one_vocabulary_can_serve_both_sides(tmp_path):
@@ -396,3 +446,10 @@ def test_all_of_tatoeba_has_the_published_counts(real_data):
     assert len(train) + len(test) == len(whole)
     assert not set(train.source_texts) & set(test.source_texts)
     assert pairs.tidy(whole.source_texts[0]) == "go."
+
+
+def test_cut_at_blanks_marks_stay_with_their_words():
+    coder = side(pair_text.learn(["(3 2 (4 2 4 ) )"] * 2, {"unit": "space", "clean": "plain"}))
+    numbers = coder.encode("(3  (4 2 4 )")
+    assert coder.strings(numbers) == ["(3", "(4", "2", "4", ")"]
+    assert coder.decode(numbers) == "(3 (4 2 4 )"

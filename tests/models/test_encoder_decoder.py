@@ -1,3 +1,5 @@
+import inspect
+
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
@@ -12,6 +14,8 @@ KINDS = [
     for name in ("seq2seq", "bahdanau")
     for cell, num_layers, bidirectional in [("gru", 1, False), ("gru", 2, True), ("lstm", 2, False), ("lstm", 1, True)]
 ]
+TRANSFORMERS = [{"norm_first": False}, {"norm_first": True, "positions": "relative"}]
+KINDS += [("transformer", kind) for kind in TRANSFORMERS]
 every_kind = pytest.mark.parametrize(
     ("name", "kind"), KINDS, ids=lambda part: "-".join(map(str, getattr(part, "values", lambda: [part])()))
 )
@@ -20,7 +24,9 @@ LENGTHS = torch.tensor([7, 3, 1, 5])
 
 def build(name, kind):
     torch.manual_seed(0)
-    return models.create(name, **SIZES, **kind).double().eval()
+    sizes = {**SIZES, "d_model": 6, "num_heads": 2, "d_ff": 5} if name == "transformer" else SIZES
+    known = inspect.signature(models.constructor(name)).parameters
+    return models.create(name, **{word: sizes[word] for word in sizes if word in known}, **kind).double().eval()
 
 
 def batch():

@@ -29,6 +29,11 @@ SMALL = {  # what makes a model small, the shape of three examples, and the shap
     "echo_state_network": ({"in_features": 3, "num_outputs": 5, "hidden_size": 7}, (2, 11, 3), (2, 11, 5)),
     "efficientnet_lite0": ({"in_channels": 2, "num_classes": 5, "input_size": 33}, (3, 2, 33, 37), (3, 5)),
     "googlenet": ({"in_channels": 2, "num_classes": 5, "input_size": 33}, (3, 2, 33, 37), (3, 5)),
+    "gpt": (
+        {"vocab_size": 11, "hidden_size": 6, "num_heads": 2, "num_layers": 2, "max_steps": 7},
+        (3, 7),
+        (3, 7, 11),
+    ),
     "highway20_cifar": ({"in_channels": 2, "num_classes": 5, "input_size": 11}, (3, 2, 11, 13), (3, 5)),
     "inception_resnet_v2": (
         {"in_channels": 2, "num_classes": 5, "input_size": 75, "depths": (1, 1, 2)},
@@ -95,9 +100,31 @@ SMALL = {  # what makes a model small, the shape of three examples, and the shap
         (3, 11, 3),
         (3, 11, 5),
     ),
+    "transformer": (
+        {
+            "source_vocab_size": 13,
+            "target_vocab_size": 11,
+            "d_model": 6,
+            "num_heads": 3,
+            "num_layers": 1,
+            "d_ff": 5,
+            "positions": "learned",
+            "max_steps": 7,
+            "dropout": 0.2,
+        },
+        (3, 2, 7),
+        (3, 7, 11),
+    ),
+    "transformer_base": ({"source_vocab_size": 11, "target_vocab_size": 11, "num_layers": 1}, (3, 2, 7), (3, 7, 11)),
+    "transformer_big": ({"source_vocab_size": 11, "target_vocab_size": 11, "num_layers": 1}, (3, 2, 7), (3, 7, 11)),
     "transformer_encoder": (
         {"vocab_size": 11, "num_classes": 5, "hidden_size": 6, "num_heads": 2, "feedforward_size": 13, "max_steps": 7},
         (3, 7),
+        (3, 5),
+    ),
+    "vit": (
+        {"in_channels": 2, "num_classes": 5, "input_size": (8, 12), "hidden_size": 6, "num_heads": 2, "num_layers": 2},
+        (3, 2, 8, 12),
         (3, 5),
     ),
     "vgg11": ({"in_channels": 2, "num_classes": 5, "input_size": 32, **NARROW}, (3, 2, 32, 37), (3, 5)),

@@ -175,3 +175,11 @@ def test_a_module_that_is_called_twice_has_its_parameters_once():
         found = measure(nn.Sequential(shared, nn.ReLU(), shared), torch.zeros(1, 3))
     assert [part.parameters for part in found.rows(1)] == [12, 0, 0]
     assert [part.flops for part in found.rows(1)] == [18, 0, 18]
+
+
+def test_a_part_that_is_called_before_its_block_is_counted_there():
+    model = models.create("transformer", source_vocab_size=7, target_vocab_size=5, d_model=8, num_heads=2, d_ff=3)
+    found = measure(model, *model.example())
+    rows = found.rows(1)
+    assert any(row.name == "decoder.0.cross.keys_values" for row in rows)
+    assert sum(row.parameters for row in rows) == found.whole.parameters

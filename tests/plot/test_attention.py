@@ -1,9 +1,14 @@
+import contextlib
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from matplotlib.image import imread
 
 from fathom.errors import InputError
+from fathom.plot import attention
 from fathom.plot.attention import attention_maps, attention_over_items, attention_text
+from fathom.plot.style import figure
 
 
 def blueness(picture):
@@ -29,6 +34,38 @@ def test_many_long_names_still_make_a_picture(tmp_path):
     names = [f"word{number}" for number in range(90)]
     picture = imread(attention_maps(tmp_path / "x.png", {"": np.eye(90)}, queries=names, keys=names))
     assert max(picture.shape) < 2400
+
+
+@pytest.mark.parametrize("names", [list("abcdefgh" * 8), [f"word{number}" for number in range(37)]])
+def test_every_name_is_written_and_none_touches_the_next(tmp_path, monkeypatch, names):
+    pages = []
+
+    @contextlib.contextmanager
+    def kept(*args):
+        with figure(*args) as (page, grid):
+            yield page, grid
+            pages.append(page)
+
+    monkeypatch.setattr(attention, "figure", kept)
+    maps = {f"head {number}": np.eye(len(names)) for number in range(3)}
+    attention_maps(tmp_path / "x.png", maps, queries=names, keys=names, columns=2)
+    (page,) = pages
+    for axis, along in ((page.axes[0].xaxis, 0), (page.axes[0].yaxis, 1)):
+        labels = axis.get_ticklabels()
+        assert [label.get_text() for label in labels] == names
+        places = page.axes[0].transData.transform([(place, place) for place in range(2)])
+        apart = 72 / page.dpi * abs(places[1, along] - places[0, along])  # points
+        size, tilt = labels[0].get_fontsize(), labels[0].get_rotation()
+        assert size > 6
+        if tilt:
+            assert apart * np.sin(np.radians(tilt)) > size
+        else:
+            edges = [(box.x0, box.x1) if along == 0 else (-box.y1, -box.y0) for box in boxes(labels)]
+            assert all(end < start for (_, end), (start, _) in pairwise(edges))
+
+
+def boxes(labels):
+    return [label.get_window_extent() for label in labels]
 
 
 @pytest.mark.parametrize(

@@ -33,8 +33,29 @@ TRANSLATED = {
     "lr": 0.01,
     "data": "number-words,pairs=300",
 }
+TRANSFORMED = {
+    "d_model": 8,
+    "num_heads": 2,
+    "d_ff": 12,
+    "dropout": 0.0,
+    "translations": 7,
+    "batch_size": 16,
+    "lr": 0.01,
+    "warmup": 0,
+    "schedule": "constant",
+    "data": "number-words,pairs=300",
+}
+PIECES = {
+    "data": "wmt14-en-de,pairs=300,unit=subword,vocab=80,shared=true,clean=plain",
+    "num_layers": 1,
+    "batch_tokens": 100,
+    "average": "",
+}
 POINT = {"batch_size": 1, "epochs": 6}  # one point moves over a given function; an epoch is one update
+GPT = {"hidden_size": 8, "num_heads": 2, "num_layers": 1, "steps": 9, "schedule": "constant", "lr": 0.01, "limit": 6}
 OTHERWISE = {
+    "gpt-char": {**GPT, "data": "time-machine,tokens=2000"},
+    "gpt-words": {**GPT, "batch_size": 8, "data": "time-machine,tokens=2000"},
     "lenet": LENET,
     "lenet-mnist": LENET,
     "perceptron": {"batch_size": 1, "limit": 100},
@@ -97,6 +118,16 @@ OTHERWISE = {
     "fill-in-the-blank": {"hidden_size": 8, "steps": 7, "data": "time-machine,tokens=2000"},
     "ngram": {"order": 3, "data": "time-machine,tokens=2000"},
     "augmentation": {**SHAPES, "ways": ("none", "flip+mix-up"), "optimizer": "adam", "lr": 0.003},
+    "vit": {
+        **{name: value for name, value in SHAPES.items() if name != "examples"},
+        "sizes": (8, 24),
+        "hidden_size": 8,
+        "num_heads": 2,
+        "num_layers": 1,
+        "warmup": 0,
+        "lr": 0.01,
+        "resnet_lr": 0.02,
+    },
     "plain-vs-residual": {**SHAPES, "depths": (8,), "highway": 8, "lr": 0.02},
     "shortcut-options": {**SHAPES, "depth": 8, "lr": 0.02},
     "batch-norm-on-off": {
@@ -197,7 +228,35 @@ OTHERWISE = {
     "seq2seq": TRANSLATED,
     "bahdanau": TRANSLATED,
     "beam-width": {**TRANSLATED, "widths": (1, 4), "searches": 5},
+    "transformer-parse": {**TRANSFORMED, "num_layers": 1, "data": "sentiment-grammar,examples=100"},
+    "transformer-ablation": {
+        **TRANSFORMED,
+        "num_layers": 1,
+        "variants": ("base", "one_head", "unscaled", "no_feed_forward", "averaged", "no_warmup", "hard_labels"),
+    },
+    "translation-by-data": {
+        **TRANSFORMED,
+        "num_layers": 1,
+        "embedding_size": 8,
+        "hidden_size": 8,
+        "sizes": (30, 200),
+        "recurrent_lr": 0.01,
+    },
+    "transformer-translate": TRANSFORMED,
+    "transformer-numbers": TRANSFORMED,
+    "transformer-base": {**TRANSFORMED, **PIECES},
+    "transformer-big": {**TRANSFORMED, **PIECES},
     "nadaraya-watson": {"batch_size": 10, "largest": 0},
+    "attention-complexity": {"hidden_size": 8, "lengths": (5, 9), "lr": 0.01, "data": "first-symbol,length=16"},
+    "layer-norm-not-batch-norm": {
+        "hidden_size": 8,
+        "num_heads": 2,
+        "num_layers": 1,
+        "steps": 8,
+        "lr": 0.01,
+        "data": "time-machine,tokens=3000",
+    },
+    "positional-encoding": {"hidden_size": 8, "num_heads": 2, "num_layers": 1, "lr": 0.01, "limit": 6},
     "attention-scores": {"sizes": (4, 16), "data": "lookup,features=2,items=2,examples=600", "lr": 0.03},
     "attention-cues": {"scenes": 400, "hidden_size": 8, "lr": 0.01},
     "optimizer-race": {"batch_size": 1, "surfaces": ("bowl", "himmelblau"), "rules": ("momentum", "adam", "yogi")},
@@ -207,6 +266,8 @@ GIVEN = {
     "polynomial": "0.5",
     "sgd-decay": "0.5,2",
     "zipf": "10",
+    "attention-complexity": "auvwxyzu",
+    "positional-encoding": "au|xy!zu",
     "gates": "auvwxyzu",
     "sequence-likelihood": "the",
     "output-recurrence": "p___",
@@ -231,6 +292,13 @@ GIVEN = {
     "seq2seq": "nine hundred",
     "bahdanau": "nine hundred",
     "beam-width": "nine hundred",
+    "transformer-parse": "the film is good .",
+    "transformer-ablation": "nine hundred",
+    "translation-by-data": "nine hundred",
+    "transformer-translate": "nine hundred",
+    "transformer-numbers": "nine hundred",
+    "transformer-base": "nine hundred",
+    "transformer-big": "nine hundred",
 }  # to predict from; elsewhere the kind of data decides
 
 every_recipe = pytest.mark.parametrize("name", recipes.names())

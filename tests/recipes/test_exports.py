@@ -1,13 +1,17 @@
 import pytest
 import torch
+from safetensors import safe_open
 from torch import nn
 
 from fathom import models, recipes
+from fathom.errors import InputError
 from fathom.recipes import _exports
 from fathom.recipes._exports import creation, generated, of_run
 from fathom.records import RunFolder
 from fathom.train import load_checkpoint
 from fathom.train.export import export
+
+PAIRS = {"embedding_size": 5, "hidden_size": 6, "data": "number-words,pairs=200", "translations": 3}
 
 
 def test_a_model_tells_how_to_create_its_like():
@@ -49,6 +53,10 @@ def test_pictures_are_drawn_from_0_to_1_and_numbers_around_0():
         ("perceptron", {}),
         ("softmax-regression", {"data": "fashion-mnist-sample"}),
         ("char-gru", {"hidden_size": 7}),
+        ("seq2seq", PAIRS),
+        ("bahdanau", {**PAIRS, "rung": "scratch", "bidirectional_encoder": True, "cell": "lstm"}),
+        ("transformer-numbers", {"d_model": 6, "num_heads": 2, "d_ff": 7, "data": PAIRS["data"], "translations": 3}),
+        ("gpt-char", {"hidden_size": 6, "num_heads": 2, "steps": 7, "data": "time-machine,tokens=900"}),
     ],
 )
 def test_a_recipe_hands_over_the_model_that_its_checkpoint_holds(name, changes, tmp_path):
@@ -64,3 +72,20 @@ def test_a_recipe_hands_over_the_model_that_its_checkpoint_holds(name, changes, 
     assert what.about["recipe"] == name
     assert "source" not in what.about
     export(what, folder.path / "model.safetensors", "safetensors")
+
+
+@pytest.mark.parametrize("name", ["vit", "transformer-ablation", "translation-by-data", "positional-encoding"])
+def test_a_run_of_several_models_is_told_where_each_is(name, tmp_path):
+    folder = RunFolder.create(name, {}, tmp_path / "run")
+    with pytest.raises(InputError, match=rf"one model, but {name} trains several beside each other; the weights of"):
+        of_run(recipes.load(name), folder)
+
+
+def test_the_weights_of_several_models_are_where_the_message_says(tmp_path):
+    module, folder = recipes.load("bidirectional-leak"), RunFolder.create("bidirectional-leak", {}, tmp_path / "run")
+    config = module.Config(epochs=1, limit=1, hidden_size=4, steps=5, data="time-machine,tokens=900")
+    module.run(config, folder)
+    with safe_open(folder.last, "pt") as file:
+        names = {name.split(".")[1] for name in file.keys() if name.startswith("model.")}  # noqa: SIM118
+    assert names == set(module.RECIPE.trained(folder).keys())
+    assert len(names) > 1

@@ -5,8 +5,9 @@ import pytest
 from fathom import cli, recipes
 from fathom.errors import DataError, InputError, UnknownNameError
 from fathom.recipes import _language as language
-from fathom.recipes import char_lstm
+from fathom.recipes import char_lstm, gpt_char
 from fathom.records import RunFolder
+from fathom.train import load_model
 
 TINY = {"epochs": 2, "limit": 3, "hidden_size": 8, "steps": 5, "batch_size": 4, "threads": 1}
 
@@ -51,9 +52,11 @@ def test_a_score_is_the_sum_of_the_steps(run):
 @pytest.mark.parametrize(
     ("prefix", "options", "error", "message"),
     [
-        ("", {}, InputError, "prefix: expected at least one token, got none"),
-        ("Zeit", {}, InputError, r"prefix: expected tokens of the run's text, got 'Z'; it knows 14"),
-        ("the", {"temperature": -1.0}, InputError, "temperature: expected a number above 0"),
+        ("", {}, InputError, "text: expected at least one token, got none"),
+        ("Zeit", {}, InputError, r"text: expected tokens of the run's text, got 'Z'; it knows 14"),
+        ("the", {"temperature": -1.0}, InputError, "--temperature, --top-k: expected numbers from 0, got -1.0 and 0"),
+        ("the", {"top_k": -1}, InputError, "--temperature, --top-k: expected numbers from 0, got 0.0 and -1"),
+        ("the", {"length": -1}, InputError, "--length: expected a whole number from 0, got -1"),
         ("the", {"state": "bset"}, UnknownNameError, "unknown state 'bset'; did you mean 'best'"),
     ],
 )
@@ -116,3 +119,52 @@ def test_measuring_tells_what_counting_alone_gives():
     counted = language.baselines(train, test)
     assert list(counted) == [1, 3, 5]
     assert counted[1] > counted[3] > 4
+
+
+def test_random_windows_are_measured_again_as_they_were(tmp_path):
+    config = char_lstm.Config(**TINY, sampling="random", data="time-machine,tokens=900")
+    folder = RunFolder.create("char-lstm", dataclasses.asdict(config), tmp_path / "run")
+    result = char_lstm.run(config, folder)
+    assert char_lstm.measure(folder).metrics["test_loss"] == result.metrics["best_test_loss"]
+
+
+def test_of_a_gpt_only_matrices_decay():
+    config = gpt_char.Config(hidden_size=6, num_heads=2, num_layers=1, steps=7)
+    model = language.build("gpt", config, {"vocab": list("abc")})
+    matrices, vectors = language.decayed(model)
+    assert {parameter.dim() for parameter in matrices["params"]} == {2}
+    assert {parameter.dim() for parameter in vectors["params"]} == {1}
+    assert vectors["weight_decay"] == 0
+    assert len(matrices["params"]) + len(vectors["params"]) == len(list(model.parameters()))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"num_heads": 3}, r"--hidden-size: expected a multiple of --num-heads \(3\), got 128"),
+        ({"embedding_size": 5}, "--embedding-size: expected 0, since attention reads each window by itself"),
+        ({"sampling": "sequential"}, "--sampling: expected random, since attention"),
+        ({"rung": "numpy"}, "unknown rung 'numpy'"),
+    ],
+)
+def test_what_a_gpt_has_no_use_for_is_said(changes, message):
+    with pytest.raises(InputError, match=message):
+        gpt_char.Config(**changes)
+
+
+def test_a_gpt_writes_and_reads_on_beyond_its_window(tmp_path):
+    config = gpt_char.Config(
+        epochs=1, limit=2, hidden_size=6, num_heads=2, num_layers=1, steps=5, threads=1, data="time-machine,tokens=900"
+    )
+    folder = RunFolder.create("gpt-char", dataclasses.asdict(config), tmp_path / "run")
+    gpt_char.run(config, folder)
+    assert len(gpt_char.predict(folder, "the time traveller", length=13).label) == 18 + 13
+    model = load_model(folder, lambda: language.build("gpt", config, folder.data))
+    tokens, total = language.encode(folder.data, "the time traveller")[0], 0.0
+    for place in range(1, len(tokens)):
+        begin = (place - 1) // 5 * 5  # of the window
+        logits, _ = model(tokens[None, begin:place])
+        total += logits[0, -1].log_softmax(0)[tokens[place]].item()
+    assert gpt_char.score(folder, "the time traveller").label == pytest.approx(total, rel=1e-5)
+    with pytest.raises(InputError, match="text: expected at most 5 tokens, which this run reads at once, got 18"):
+        gpt_char.RECIPE.attention(folder, "the time traveller")

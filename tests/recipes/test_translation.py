@@ -167,13 +167,13 @@ def test_greedy_search_is_a_beam_of_one_and_says_no_unknown_word():
 
 
 def test_bleu_is_of_evenly_spaced_pairs():
-    _, train, test, model = built()
+    config, train, test, model = built(translations=7)
     rows = translation.spaced(test, 7)
     assert len(rows) == 7
     assert rows.tolist() == [len(test) * number // 7 for number in range(7)]
     said = translation.translated(model, test, train.about, rows)
     expected = corpus_bleu([text for text, _ in said], [[test.target_texts[row]] for row in rows.tolist()])
-    assert translation.held_out_bleu(model, test, train.about, 7) == expected
+    assert translation.points(model, config, train, test) == {"test_bleu": expected, "test_exact": 0.0}
 
 
 @pytest.mark.parametrize("name", ["seq2seq", "bahdanau"])

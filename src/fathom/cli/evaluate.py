@@ -21,8 +21,12 @@ def main(argv: Sequence[str]) -> int:
     for flag, given in (("--layer", words.layer), ("--image", words.image)):
         if given and not words.pictures:
             raise InputError(f"{flag}: expected together with --pictures, which draws it, got it alone; add --pictures")
+    if words.attention is not None and words.pictures:
+        raise InputError("--attention: expected without --pictures, since it measures nothing; give one of the two")
     folder = RunFolder.open(words.run)
     module = recipes.load(folder.recipe)
+    if words.attention is not None:
+        return _attention(folder, module, words)
     if not hasattr(module, "measure"):
         raise InputError(f"{folder.path}: the recipe {folder.recipe} has nothing to measure again; see its result.json")
     settings(folder, module.Config)
@@ -46,6 +50,7 @@ def _parser() -> Parser:
             "fathom eval runs/lenet-TIME",
             "fathom eval runs/lenet-TIME --pictures",
             "fathom eval runs/lenet-TIME --pictures --layer 1 --image shoe.png",
+            'fathom eval runs/gpt-char-TIME --attention "To be, or not to be"',
         ],
     )
     parser.add_argument("run", metavar="RUN", help="a run folder, as fathom train writes it")
@@ -63,7 +68,28 @@ def _parser() -> Parser:
         default=[],
         help="your own picture for feature maps and Grad-CAM; may be given several times",
     )
+    parser.add_argument(
+        "--attention",
+        metavar="TEXT",
+        help="measure nothing, but draw where every head of every layer looks as it reads a text, or translates it; of "
+        "a model of pictures, a file",
+    )
     return parser
+
+
+def _attention(folder: RunFolder, module: Any, words: Any) -> int:
+    from fathom.recipes import _attended
+
+    settings(folder, module.Config)
+    with stdout_for_json(words.json), quiet_data(words.quiet):
+        looks = _attended.of_run(module, folder, words.attention)
+        drawn = [str(path) for path in _attended.draw(folder, looks)]
+    if words.json:
+        layers = [layer.plain() for layer in looks]
+        print_json({"recipe": folder.recipe, "folder": str(folder.path), "attention": layers, "pictures": drawn})
+    else:
+        print("\n".join(drawn))
+    return 0
 
 
 def _look(folder: RunFolder, module: Any, words: Any) -> "Inside":

@@ -28,6 +28,7 @@ from fathom.data import (
     stories,
     synthetic,
     treebank,
+    wmt14,
 )
 from fathom.data.dataset import Card, RemoteFile
 from fathom.registry import Registry
@@ -72,6 +73,7 @@ for _module in (
     sentiment_grammar,
     eng_fra,
     number_words,
+    wmt14,
     synthetic,
     noisy_curve,
     lookup,

@@ -4,7 +4,7 @@ import itertools
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,6 +18,7 @@ UNK, PAD, BOS, EOS = range(4)
 RESERVED = ("<pad>", "<bos>", "<eos>")
 NO_WIDTH = r"\u200b\u2060\ufeff"  # blanks that take no room
 BLANKS = re.compile(rf"(?:[^\S\n]|[{NO_WIDTH}])+")
+CHUNK = 20_000  # lines cleaned or cut at once
 SOMETHING = re.compile(rf"[^\s{NO_WIDTH}]")
 
 
@@ -87,6 +88,19 @@ class Words:
         return " ".join(tokens)
 
 
+class Blanks:
+    """What stands between blanks, marks with the words that they touch."""
+
+    def cut(self, lines: Sequence[str]) -> tuple[list[str], list[int]]:
+        """The tokens."""
+        parts = [line.split() for line in lines]
+        return [*itertools.chain.from_iterable(parts)], [len(part) for part in parts]
+
+    def join(self, tokens: Sequence[str]) -> str:
+        """The tokens with blanks between."""
+        return " ".join(tokens)
+
+
 class Characters:
     """Every character, blanks too."""
 
@@ -97,6 +111,11 @@ class Characters:
     def join(self, tokens: Sequence[str]) -> str:
         """The characters side by side."""
         return "".join(tokens)
+
+
+def chunks(rows: Any) -> Iterator[Any]:
+    """Some rows after the others, so that not the tokens of all are in memory at once."""
+    return (rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK))
 
 
 class Coder:
@@ -183,13 +202,14 @@ def learn(lines: Sequence[str], options: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         lines: as `CLEAN[options["clean"]]` gives them.
-        options: `unit`, `clean`, `vocab`, `min_count` and `steps`, those of a set of pairs.
+        options: `unit`, `clean`, `vocab`, `min_count` and `steps`, those of a set of pairs; or the unit `space`.
     """
     unit = options.get("unit", "word")
     facts = {"unit": unit, "clean": options.get("clean", "book"), "steps": options.get("steps", 0)}
     if unit == "subword":
         return {**facts, "tokenizer": subwords.learn(lines, RESERVED, options.get("vocab", 0))}
-    counts = Counter(_pieces(facts).cut(lines)[0])
+    pieces = _pieces(facts)
+    counts = Counter(itertools.chain.from_iterable(pieces.cut(some)[0] for some in chunks(lines)))
     vocab = Vocab.of(counts, options.get("min_count", 2), RESERVED, options.get("vocab", 0))
     return {**facts, "vocab": list(vocab.tokens)}
 
@@ -204,4 +224,6 @@ def side(facts: Mapping[str, Any]) -> Coder:
 def _pieces(facts: Mapping[str, Any]) -> Pieces:
     if facts["unit"] == "subword":
         return subwords.Subwords(facts["tokenizer"])
+    if facts["unit"] == "space":
+        return Blanks()
     return Words(facts["clean"]) if facts["unit"] == "word" else Characters()

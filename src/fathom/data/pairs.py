@@ -6,6 +6,7 @@ A file has a pair a line, its two columns apart by a tab; or two files have one 
 import dataclasses
 import hashlib
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fathom.data import cache, eng_fra, tokens
+from fathom.data import cache, eng_fra, store, tokens
 from fathom.data.dataset import Card, Dataset
 from fathom.data.options import expanded, text
-from fathom.data.pair_text import BOS, CLEAN, EOS, PAD, RESERVED, SOMETHING, UNK, Coder, book, learn, side, tidy
+from fathom.data.pair_text import BOS, CLEAN, EOS, PAD, RESERVED, SOMETHING, UNK, Coder, book, chunks, learn, side, tidy
 from fathom.data.vocabulary import smallest
 from fathom.errors import DataError, InputError
 from fathom.records import DataUsed
@@ -115,7 +116,7 @@ def read_table(file: Path, member: str = "", encoding: str = "utf-8", sep: str =
         DataError: a line has no two columns, or one of them is empty.
     """
     sources, targets = [], []
-    for number, line in enumerate(_lines(file, member, encoding), 1):
+    for number, line in enumerate(_lines(file, encoding, member), 1):
         columns = line.split(sep)
         if columns == [""]:
             continue
@@ -132,27 +133,45 @@ def read_table(file: Path, member: str = "", encoding: str = "utf-8", sep: str =
     return sources, targets
 
 
-def read_aligned(file: Path, target: Path, encoding: str = "utf-8") -> Texts:
+def read_aligned(file: Path, target: Path, encoding: str = "utf-8", *, skip_empty: bool = False) -> Texts:
     """The lines of two files that belong together; those that are empty in both are left out.
+
+    Args:
+        skip_empty: leave out, and count in a remark, also the pairs of which one line is empty.
 
     Raises:
         DataError: they have not equally many lines, or one of two that belong together is empty.
     """
-    sources, targets = _lines(file, "", encoding), _lines(target, "", encoding)
+    sources, targets = _lines(file, encoding), _lines(target, encoding)
     if len(sources) != len(targets):
         raise DataError(
             f"{target}: expected {len(sources):,} lines, as many as {file} has, got {len(targets):,}; align them"
         )
-    both = [(number, pair) for number, pair in enumerate(zip(sources, targets, strict=True), 1) if any(pair)]
-    for number, (source, translation) in both:
-        _require(file, number, source, "source")
-        _require(target, number, translation, "translation")
-    return [source for _, (source, _) in both], [translation for _, (_, translation) in both]
+    pairs = enumerate(zip(sources, targets, strict=True))
+    empty = {row for row, (one, other) in pairs if not (SOMETHING.search(one) and SOMETHING.search(other))}
+    if not skip_empty:
+        for row in sorted(row for row in empty if sources[row] or targets[row]):
+            _require(file, row + 1, sources[row], "source")
+            _require(target, row + 1, targets[row], "translation")
+    elif empty:
+        store.say(
+            f"{file}, {target.name}: {len(empty):,} of {len(sources):,} pairs have an empty side and are left out "
+            f"(first: line {min(empty) + 1:,})"
+        )
+    return _without(sources, empty), _without(targets, empty)
 
 
-def _lines(file: Path, member: str, encoding: str) -> list[str]:
-    lines = "".join(tokens.read_pieces(file, encoding, member)).split("\n")
-    return lines[:-1] if lines[-1] == "" else lines
+def _without(lines: list[str], rows: set[int]) -> list[str]:
+    return [line for row, line in enumerate(lines) if row not in rows] if rows else lines
+
+
+def _lines(file: Path, encoding: str, member: str = "") -> list[str]:
+    """The lines of a file, of which no more than a piece is ever held as one text."""
+    lines, rest = [], ""
+    for piece in tokens.read_pieces(file, encoding, member):
+        *whole, rest = (rest + piece).split("\n")
+        lines += whole
+    return [*lines, rest] if rest else lines
 
 
 def _require(file: Path, number: int, sentence: str, what: str) -> None:
@@ -164,7 +183,14 @@ def _require(file: Path, number: int, sentence: str, what: str) -> None:
 
 
 def dataset(
-    card: Card, split: str, texts: Callable[[], Texts], used: DataUsed, options: Mapping[str, Any]
+    card: Card,
+    split: str,
+    texts: Callable[[], Texts],
+    used: DataUsed,
+    options: Mapping[str, Any],
+    *,
+    held: int = 0,
+    key: str = "",
 ) -> PairDataset:
     """One split of a set of pairs; `about["source"]` and `about["target"]` are what `side` makes a coder of.
 
@@ -174,6 +200,8 @@ def dataset(
     Args:
         texts: gives all lines of both sides.
         options: of `eng_fra.OPTIONS`.
+        held: the last so many lines are those held out; 0 holds a share of the source sentences out.
+        key: what else of the lines' choice is to be told apart in the cache.
 
     Raises:
         DataError: the split has no pair.
@@ -183,10 +211,11 @@ def dataset(
     if options.get("steps") == 1:
         raise InputError(f"{card.name}: steps: expected 0 (no limit) or at least 2, a token and the end symbol, got 1")
     chosen = {key: options[key] for key in sorted(options)}
-    key = cache.digest_text(json.dumps([FORM, "pairs", card.name if not used.sha256 else "", used.sha256, chosen]))
+    told = [FORM, "pairs", card.name if not used.sha256 else "", used.sha256, chosen, *([held, key] if held else [])]
+    key = cache.digest_text(json.dumps(told))
     kept = cache.load_arrays(key)
     if kept is None:
-        kept = _encoded(card, texts(), options)
+        kept = _encoded(card, texts(), options, held)
         cache.save_arrays(key, *kept)
     arrays, facts = kept
     tensors = {name: arrays[f"{split}.{name}"] for name in ("x", "y", "x_length", "y_length")}
@@ -208,18 +237,21 @@ def dataset(
     return PairDataset(card, split, tensors, used, about, sources, targets)
 
 
-def _encoded(card: Card, texts: Texts, options: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _encoded(
+    card: Card, texts: Texts, options: Mapping[str, Any], held: int = 0
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors of both splits, their names behind the split's, and the facts of both sides."""
     first = options.get("pairs") or None
-    sources, targets = reversed(texts) if options.get("swap") == "true" else texts
-    if not sources:
+    if options.get("swap") == "true":
+        texts = texts[1], texts[0]
+    if not texts[0]:
         raise DataError(f"{card.name}: expected pairs of sentences, got none; write SENTENCE, a tab, TRANSLATION")
-    splits = _split(sources[:first], options)
+    splits = _split(texts[0][:first], options, held)
     clean = CLEAN[options.get("clean", "book")]
-    both = [clean("\n".join(lines[:first])).split("\n") for lines in (sources, targets)]
-    parts = {split: [[lines[row] for row in rows] for lines in both] for split, rows in splits.items()}
+    texts = _cleaned(clean, texts[0][:first]), _cleaned(clean, texts[1][:first])
+    parts = {split: [[lines[row] for row in rows] for lines in texts] for split, rows in splits.items()}
     if not len(splits["train"]):
-        raise DataError(f"{card.name}: expected pairs in the train split, got none of {len(both[0])}; give more")
+        raise DataError(f"{card.name}: expected pairs in the train split, got none of {len(texts[0])}; give more")
     train = parts["train"]
     if options.get("shared") == "true":
         sides = [learn(train[0] + train[1], options)] * 2
@@ -231,22 +263,28 @@ def _encoded(card: Card, texts: Texts, options: Mapping[str, Any]) -> tuple[dict
         for split, lines in parts.items():
             arrays[f"{split}.{name}"], arrays[f"{split}.{length}"] = padded(coder, lines[place])
             arrays[f"{split}.{word}"] = _packed(lines[place])
-    return arrays, {"source": sides[0], "target": sides[1], "pairs": len(both[0])}
+    return arrays, {"source": sides[0], "target": sides[1], "pairs": len(texts[0])}
 
 
-def _split(sources: Sequence[str], options: Mapping[str, Any]) -> dict[str, np.ndarray]:
+def _cleaned(clean: Callable[[str], str], lines: Sequence[str]) -> list[str]:
+    """Each line clean; a few are cleaned as one text, which is faster than line by line."""
+    return [line for some in chunks(lines) for line in clean("\n".join(some)).split("\n")]
+
+
+def _split(sources: Sequence[str], options: Mapping[str, Any], last: int = 0) -> dict[str, np.ndarray]:
     """The rows of each split, in their order."""
-    places = shares(sources)
-    held = places < options.get("test", HELD_OUT)
+    most = options.get("examples")
+    places = shares(sources) if most or not last else np.zeros(len(sources))
+    held = np.arange(len(sources)) >= len(sources) - last if last else places < options.get("test", HELD_OUT)
     train = np.flatnonzero(~held)
-    if most := options.get("examples"):
+    if most:
         train = np.sort(train[places[train].argsort(kind="stable")[:most]])
     return {"train": train, "test": np.flatnonzero(held)}
 
 
 def shares(sentences: Sequence[str]) -> np.ndarray:
     """A number in 0–1 for each sentence, `(sentences,)`, by a hash of it: the same for the same words."""
-    lines = book("\n".join(sentences)).split("\n")
+    lines = _cleaned(book, sentences)
     digests = b"".join(hashlib.blake2b(line.encode(), digest_size=8).digest() for line in lines)
     return np.frombuffer(digests, np.dtype("<u8")) / 2.0**64
 
@@ -256,13 +294,21 @@ def padded(coder: Coder, lines: Sequence[str]) -> tuple[Tensor, Tensor]:
 
     A line of more than `coder.steps` numbers is cut to these and then has no end, so that no net learns to stop there.
     """
-    flat, lengths = coder.flat(lines)
-    places = np.arange(int(lengths.max(initial=0)) + 1)
-    rows = np.full((len(lengths), len(places)), PAD, smallest(len(coder)))
-    rows[places < lengths[:, None]] = flat
-    rows[np.arange(len(lengths)), lengths] = EOS
-    most = coder.steps or len(places)
-    return torch.from_numpy(rows[:, :most].copy()), torch.from_numpy(np.minimum(lengths + 1, most))
+    kind, most = smallest(len(coder)), coder.steps or sys.maxsize
+    parts = [_ended(coder, some, most, kind) for some in chunks(lines)]
+    lengths = np.concatenate([np.zeros(0, np.int64), *(counts for _, counts in parts)])
+    rows = np.full((len(lengths), lengths.max(initial=1)), PAD, kind)
+    for some, (numbers, counts) in zip(chunks(rows), parts, strict=True):
+        some[np.arange(rows.shape[1]) < counts[:, None]] = numbers
+    return torch.from_numpy(rows), torch.from_numpy(lengths)
+
+
+def _ended(coder: Coder, lines: Sequence[str], most: int, kind: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers of all lines one after the other, each line's end behind them, at most so many; how many of each."""
+    numbers, counts = coder.flat(lines)
+    numbers, counts = np.insert(numbers, counts.cumsum(), EOS), counts + 1
+    places = np.arange(len(numbers)) - np.repeat(counts.cumsum() - counts, counts)
+    return numbers[places < most].astype(kind), np.minimum(counts, most)
 
 
 def _unknown(numbers: Tensor) -> float:
@@ -271,8 +317,10 @@ def _unknown(numbers: Tensor) -> float:
 
 
 def _packed(lines: Sequence[str]) -> Tensor:
-    return torch.frombuffer(bytearray("\n".join(lines).encode() + b"\n"), dtype=torch.uint8)
+    content = bytearray("\n".join(lines), "utf-8")
+    content += b"\n"
+    return torch.frombuffer(content, dtype=torch.uint8)
 
 
 def _unpacked(content: Tensor) -> list[str]:
-    return content.numpy().tobytes().decode().split("\n")[:-1]
+    return str(content.numpy().data, "utf-8").split("\n")[:-1]

@@ -15,19 +15,11 @@ import numpy as np
 import torch
 
 from fathom.errors import InputError
+from fathom.layers.positions import sinusoids
 from fathom.models.model import Model
 from fathom.models.parts import at_least
 
 NAMES = ("transformer_encoder",)
-
-
-def sinusoids(steps: int, features: int) -> np.ndarray[Any, Any]:
-    """The positions' table `(steps, features)`: sin(p / 10000^(2i / features)) in column 2i, its cosine in 2i + 1.
-
-    Source: Vaswani et al. 2017, arXiv 1706.03762, section 3.5.
-    """
-    angles = np.arange(steps)[:, None] / 10_000 ** (np.arange(0, features, 2) / features)
-    return np.stack([np.sin(angles), np.cos(angles)], axis=2).reshape(steps, -1)[:, :features].astype(np.float32)
 
 
 class TransformerEncoder(Model):

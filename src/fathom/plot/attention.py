@@ -12,7 +12,9 @@ from fathom.plot.style import array, figure
 
 SHADES = " ░▒▓█"  # of the terminal, from 0 to 1
 WIDEST, TALLEST = 15.0, 15.0  # inches
-MOST_NAMES = 40  # along an axis; with more only every other one is written, or fewer
+MOST_NAMES = 64  # along an axis; with more only every other one is written, or fewer
+LEGIBLE = 0.14  # inches from one name to the next, at least; widest and tallest stand back
+TILT = 55  # degrees of long names above columns
 
 
 def attention_maps(
@@ -43,7 +45,8 @@ def attention_maps(
     _check(matrices, queries, keys)
     columns = columns or min(len(matrices), 4)
     rows = -(-len(matrices) // columns)
-    size = _size(rows, columns, list(matrices.values()), queries, keys)
+    cell = _cell(rows, columns, list(matrices.values()), queries, keys)
+    size = _size(rows, columns, list(matrices.values()), queries, keys, cell)
     darkest = top if top is not None else max(float(np.nanmax(matrix)) for matrix in matrices.values())
     with figure(path, size, rows, columns) as (page, grid):
         if title:
@@ -57,14 +60,14 @@ def attention_maps(
             axes.set_title(name, fontsize=10, fontweight="normal", loc="center")
             axes.spines[:].set_color("#CCCCCC")
             axes.tick_params(length=0, top=bool(keys), labeltop=bool(keys), bottom=False, labelbottom=not keys)
-            _name(axes.yaxis, queries, matrix.shape[0], seen=number % columns == 0)
-            _name(axes.xaxis, keys, matrix.shape[1], seen=bool(keys) or number + columns >= len(matrices))
-            if keys and max(map(len, keys)) > 2:
+            _name(axes.yaxis, queries, matrix.shape[0], cell, seen=number % columns == 0)
+            _name(axes.xaxis, keys, matrix.shape[1], cell, seen=bool(keys) or number + columns >= len(matrices))
+            if keys and max(map(len, keys)) > (2 if cell > 0.2 else 1):
                 for label in axes.get_xticklabels():
-                    label.set(rotation=55, ha="left", rotation_mode="anchor")
+                    label.set(rotation=TILT, ha="left", rotation_mode="anchor")
         page.supxlabel(xlabel, fontsize=10)
         page.supylabel(ylabel, fontsize=10)
-        bar = page.colorbar(picture, ax=list(grid.flat), shrink=0.6, pad=0.02, aspect=25)
+        bar = page.colorbar(picture, ax=list(grid.flat), shrink=min(0.6, 4.0 / size[1]), pad=0.02, aspect=25)
         bar.outline.set_visible(False)
         bar.ax.tick_params(length=0)
     return Path(path)
@@ -133,16 +136,30 @@ def attention_text(weights: Any, queries: Sequence[str], keys: Sequence[str]) ->
     return "\n".join([*lines, f"{'':>{widest}}  {numbers}", f"{'':>{widest}}  {named}"])
 
 
-def _size(
+def _cell(
     rows: int, columns: int, matrices: Sequence[np.ndarray], queries: Sequence[str], keys: Sequence[str]
-) -> tuple[float, float]:
-    """Inches of a picture whose cells are squares, as large as there is room for."""
+) -> float:
+    """Inches of a cell's side: as large as there is room for, and not too small for its name."""
     tall, wide = (max(matrix.shape[axis] for matrix in matrices) for axis in (0, 1))
-    wanted = min(0.34, max(5.0 / max(tall, wide), 0.14 if queries or keys else 0.0))
+    least = LEGIBLE if queries or keys else 0.0
+    wanted = min(0.34, max(5.0 / max(tall, wide), least))
     cell = min(wanted, WIDEST / (columns * (wide + 4)), TALLEST / (rows * (tall + 4)))
+    return cell if max(tall, wide) > MOST_NAMES else max(cell, least)
+
+
+def _size(
+    rows: int,
+    columns: int,
+    matrices: Sequence[np.ndarray],
+    queries: Sequence[str],
+    keys: Sequence[str],
+    cell: float,
+) -> tuple[float, float]:
+    """Inches of a picture whose cells are squares."""
+    tall, wide = (max(matrix.shape[axis] for matrix in matrices) for axis in (0, 1))
     left, above = (max([len(name) for name in names], default=3) for names in (queries, keys))
     across = columns * max(cell * wide, 1.2) + 0.075 * left + 1.3
-    return across, rows * (max(cell * tall, 1.0) + 0.45) + 0.06 * above + 0.7
+    return across, rows * (max(cell * tall, 1.0) + 0.45 + 0.06 * above) + 0.7
 
 
 def _check(matrices: Mapping[str, np.ndarray], queries: Sequence[str], keys: Sequence[str]) -> None:
@@ -156,11 +173,12 @@ def _check(matrices: Mapping[str, np.ndarray], queries: Sequence[str], keys: Seq
                 raise InputError(f"attention_maps: expected {size} {what} for {name}, got {len(names)} names")
 
 
-def _name(axis: Any, names: Sequence[str], size: int, seen: bool) -> None:
+def _name(axis: Any, names: Sequence[str], size: int, cell: float, seen: bool) -> None:
     """Names, or numbers from 0, beside an axis; where there are too many, of every other one or fewer."""
     if not seen:
         axis.set_ticks([])
         return
     step = -(-size // (MOST_NAMES if names else 10))
     places = range(0, size, step)
-    axis.set_ticks(places, [names[place] if names else str(place) for place in places])
+    points = 72 * cell * step  # from one to the next
+    axis.set_ticks(places, [names[place] if names else str(place) for place in places], fontsize=min(9, 0.7 * points))

@@ -6,9 +6,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from fathom import data, optim
+from fathom import data, optim, seeding
 from fathom.data import augment
 from fathom.plot.panels import Panel, panels
 from fathom.recipes import _contest as contest
@@ -61,11 +62,20 @@ class SmallPicturesConfig(ComparedConfig):
 
 
 def first(examples: data.Dataset, count: int) -> data.Dataset:
-    """The first `count` examples; all if that is 0 or there are no more."""
-    if count == 0 or count >= len(examples):
+    """The first `count` examples, all if there are no more; 0 leaves the set as it is.
+
+    Where each class stands in one piece, as in pictures read from folders, the first ones would be of few classes; so
+    the whole set is put in one fixed random order before it is cut. That hangs on the set alone: what a smaller `count`
+    gives is what a larger one begins with.
+    """
+    if count == 0:
         return examples
-    tensors = {name: tensor[:count] for name, tensor in examples.tensors.items()}
-    return replace(examples, tensors=tensors, used=replace(examples.used, sizes={examples.split: count}))
+    classes, total = examples.tensors["y"], len(examples)
+    taken: Any = slice(count)
+    if len(classes.unique_consecutive()) == len(classes.unique()):
+        taken = torch.randperm(total, generator=seeding.generator(0))[:count]
+    tensors = {name: tensor[taken] for name, tensor in examples.tensors.items()}
+    return replace(examples, tensors=tensors, used=replace(examples.used, sizes={examples.split: min(count, total)}))
 
 
 class Varied(contest.Contest):

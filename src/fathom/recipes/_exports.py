@@ -22,10 +22,18 @@ def of_run(module: ModuleType, folder: RunFolder) -> Exportable:
     """What a recipe's `exportable`, or that of its `RECIPE`, gives for a run.
 
     Raises:
-        InputError: the recipe has none.
+        InputError: the recipe has none, or trains several models.
     """
     give = getattr(module, "exportable", None) or getattr(getattr(module, "RECIPE", None), "exportable", None)
     if give is None:
+        from fathom.recipes._contest_recipe import ContestRecipe  # whose room imports this one
+
+        if isinstance(getattr(module, "RECIPE", None), ContestRecipe):
+            raise InputError(
+                f"{folder.path}: expected a run that ends in one model, but {folder.recipe} trains several beside each "
+                f"other; the weights of each are in {folder.last}, its tensors named model.NAME.…: load them into such "
+                "a model, or train one of these by a recipe of its own"
+            )
         raise InputError(
             f"{folder.path}: expected a run that ends in one model, but {folder.recipe} does not; "
             f"its weights are in {folder.last}"
@@ -117,6 +125,40 @@ def of_tokens(folder: RunFolder, model: nn.Module, build: Callable[[], nn.Module
     )
 
 
+class EachToken(nn.Module):
+    """A language model that reads a window at once, without what it would hand on.
+
+    Args:
+        model: maps tokens `(batch, steps)` to logits and a state.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Map `(batch, steps)` of int to logits `(batch, steps, vocab)`."""
+        logits: Tensor = self.model(tokens)[0]
+        return logits
+
+
+def of_windows(folder: RunFolder, model: nn.Module, build: Callable[[], nn.Module], steps: int) -> Exportable:
+    """A language model that reads so many tokens at once: what comes after each."""
+    draw, vocab = torch.Generator().manual_seed(0), len(folder.data["vocab"])
+    return exportable(
+        folder,
+        EachToken(model).eval(),
+        lambda: EachToken(build()),
+        inputs={"tokens": torch.randint(vocab, (EXAMPLES, steps), generator=draw)},
+        outputs=("logits",),
+        words={
+            "input": f"tokens (batch, {steps}) of int64: places in `vocab`; behind a shorter text may be anything",
+            "output": f"logits (batch, {steps}, {vocab}): their softmax gives the chances of the token after each",
+        },
+        inner="model",
+    )
+
+
 def exportable(
     folder: RunFolder,
     model: nn.Module,
@@ -126,6 +168,7 @@ def exportable(
     outputs: tuple[str, ...],
     words: Mapping[str, str],
     batch_axes: Mapping[str, int] | None = None,
+    steps: Mapping[str, tuple[str, int]] | None = None,
     real: bool = False,
     inner: str = "",
 ) -> Exportable:
@@ -147,6 +190,7 @@ def exportable(
         fresh=anew if created and not inner else build,
         about={"fathom": __version__, "recipe": folder.recipe, **created, **words, **about},
         batch_axes=batch_axes or {},
+        steps=steps or {},
         inner=inner,
         real=real,
     )

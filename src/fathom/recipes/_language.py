@@ -1,8 +1,8 @@
-"""What the recipes of recurrent language models share: train on a text, measure on its end, go on with a prefix."""
+"""What the recipes of language models share: train on a text, measure on its end, go on with a prefix."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -34,7 +34,7 @@ class LanguageConfig(TrainConfig):
         sampling: sequential (the state goes on from batch to batch) or random windows.
     """
 
-    RUNGS = ("torch", "scratch", "numpy")
+    RUNGS: ClassVar[tuple[str, ...]] = ("torch", "scratch", "numpy")
 
     steps: int = 35
     hidden_size: int = 256
@@ -61,7 +61,22 @@ class LanguageConfig(TrainConfig):
 
 
 def build(cell: str, config: Any, about: Mapping[str, Any]) -> nn.Module:
-    """The model of that cell for a text's vocabulary; one with embeddings starts with all weights within 0.1 of 0."""
+    """The model of that cell for a text's vocabulary; one with embeddings starts with all weights within 0.1 of 0.
+
+    Args:
+        cell: `rnn`, `gru` or `lstm`; or `gpt`, which has attention in their place.
+    """
+    if cell == "gpt":
+        return models.on_rung(
+            "gpt",
+            config.rung,
+            vocab_size=len(about["vocab"]),
+            hidden_size=config.hidden_size,
+            num_heads=config.num_heads,
+            num_layers=config.num_layers,
+            max_steps=config.steps,
+            dropout=config.dropout,
+        )
     return models.on_rung(
         "recurrent_language_model",
         config.rung,
@@ -79,6 +94,12 @@ def _uniform(model: nn.Module) -> None:
     """Zaremba, Sutskever and Vinyals 2014, section 4.1; torch's embeddings are ten times as large."""
     for parameter in model.parameters():
         nn.init.uniform_(parameter, -0.1, 0.1)
+
+
+def decayed(model: nn.Module) -> list[dict[str, Any]]:
+    """Parameter groups in which matrices decay, and biases, scales and shifts do not."""
+    matrices, vectors = ([p for p in model.parameters() if (p.dim() > 1) == wide] for wide in (True, False))
+    return [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
 
 
 def load_texts(name: str, **wishes: Any) -> tuple[data.Dataset, data.Dataset]:
@@ -130,6 +151,7 @@ def task(cell: str, config: LanguageConfig, about: Mapping[str, Any]) -> Task:
         measures={"accuracy": lambda logits, target: (logits.argmax(1) == target.flatten()).float().mean()},
         wrap=lambda model: Carried(model, carry=config.sampling == "sequential"),
         batches=lambda examples, training, device: windows(config, examples, training, device),
+        groups=decayed if cell == "gpt" and "weight_decay" in config.optimizer else None,
         watchers=(Perplexity(),),
     )
 
@@ -155,10 +177,10 @@ def encode(about: Mapping[str, Any], text: str) -> Tensor:
     vocab = Vocab(about["vocab"])
     strangers = [token for token in cut if token not in vocab]
     if not cut:
-        raise InputError("prefix: expected at least one token, got none; write how the text begins")
+        raise InputError("text: expected at least one token, got none; write how it begins")
     if strangers:
         raise InputError(
-            f"prefix: expected tokens of the run's text, got {strangers[0]!r}; it knows {len(vocab)}, such as "
+            f"text: expected tokens of the run's text, got {strangers[0]!r}; it knows {len(vocab)}, such as "
             f"{', '.join(map(repr, vocab.tokens[1:6]))}"
         )
     return torch.from_numpy(vocab.encode(cut))[None]
@@ -178,6 +200,9 @@ def trained(folder: RunFolder, cell: str, config: LanguageConfig, state: str) ->
 
 def next_logits(model: nn.Module) -> decoding.Step:
     """The model as `decoding` takes it."""
+    own: decoding.Step | None = getattr(model, "step", None)
+    if own is not None:
+        return own
 
     def step(tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
         logits, state = model(tokens, state)
@@ -204,7 +229,14 @@ def continued(
         temperature: 0 takes the likeliest token each time.
         top_k, top_p: as `decoding.probabilities` takes them.
         seed: of the drawing.
+
+    Raises:
+        InputError: the text is empty or unknown, or a number is out of range.
     """
+    if length < 0:
+        raise InputError(f"--length: expected a whole number from 0, got {length}")
+    if temperature < 0 or top_k < 0:
+        raise InputError(f"--temperature, --top-k: expected numbers from 0, got {temperature} and {top_k}")
     generator = torch.Generator().manual_seed(seed)
     sampler = decoding.Sampler(temperature, top_k, top_p, generator) if temperature else decoding.greedy
     added = decoding.generate(step, encode(about, prefix), length, sampler)[0].tolist()

@@ -1,4 +1,4 @@
-"""A recipe that trains a recurrent language model: its functions, for a cell, settings and a published figure."""
+"""A recipe that trains a language model: its functions, for a cell, settings and a published figure."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,17 +10,20 @@ from typing import Any
 import torch
 from torch.nn.functional import cross_entropy
 
+from fathom.data.vocabulary import Vocab
 from fathom.errors import InputError
 from fathom.plot.panels import Panel, panels
 from fathom.recipes import _exports
 from fathom.recipes import _language as language
+from fathom.recipes._attended import Looks, of_blocks
 from fathom.recipes._gates import draw_gates
 from fathom.recipes._language import LanguageConfig
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener, evaluate, experiment, load_model
-from fathom.train.experiment import measured_again
+from fathom.train.experiment import for_testing, measured_again
 from fathom.train.export import Exportable
-from fathom.train.sequences import Carried
+
+SIGNS = {" ": "␣", "\n": "↵"}  # of what can't be seen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +32,7 @@ class LanguageModel:
 
     Args:
         recipe: its name.
-        cell: `rnn`, `gru` or `lstm`.
+        cell: `rnn`, `gru`, `lstm` or `gpt`.
         config: the class of its settings.
         published: the source's figures.
         wishes: what it asks of a text, unless the user says otherwise.
@@ -59,7 +62,7 @@ class LanguageModel:
         train, test = language.load_splits(config, **self.wishes)
         language.check_same_tokens(folder.data, train)
         task = language.task(self.cell, config, folder.data)
-        called: Any = Carried(load_model(folder, task.build))
+        called = for_testing(task, load_model(folder, task.build))
         unseen = language.windows(config, test, False, torch.device("cpu"))
         measured = evaluate(called, unseen, {"loss": task.loss, **task.measures}, precision=config.precision)
         measured["test_perplexity"] = math.exp(measured["test_loss"])
@@ -89,23 +92,47 @@ class LanguageModel:
         return language.continued(folder.data, step, source, length, temperature, top_k, top_p, seed)
 
     def score(self, folder: RunFolder, source: str, *, state: str = "best") -> Prediction:
-        """How probable the text `source` is: ln P of all its tokens but the first, in all and by token."""
-        model = language.trained(folder, self.cell, self.config(**folder.config), state)
+        """How probable the text `source` is: ln P of all its tokens but the first, in all and by token.
+
+        A GPT reads it by windows, each as if nothing had been before it, as it is measured.
+        """
+        config = self.config(**folder.config)
+        model = language.trained(folder, self.cell, config, state)
         tokens = language.encode(folder.data, source)
         if tokens.shape[1] < 2:
             raise InputError(f"{source!r}: expected at least two tokens to score, got one; write more of it")
+        windows = tokens[:, :-1].split(config.steps if self.cell == "gpt" else tokens.shape[1], 1)
         with torch.inference_mode():
-            logits, _ = model(tokens[:, :-1])
+            logits = torch.cat([model(window)[0] for window in windows], 1)
         total = -float(cross_entropy(logits[0], tokens[0, 1:], reduction="sum"))
         count = tokens.shape[1] - 1
         extra = {"tokens": count, "perplexity": math.exp(-total / count)}
         return Prediction(input=source, label=total, extra=extra)
 
+    def attention(self, folder: RunFolder, source: str) -> list[Looks]:
+        """Where each head of the best model looks as it reads the text `source`; nothing of a recurrent one.
+
+        Raises:
+            InputError: the text is empty, unknown, or longer than a window.
+        """
+        config = self.config(**folder.config)
+        model = language.trained(folder, self.cell, config, "best")
+        tokens = language.encode(folder.data, source)
+        if self.cell == "gpt" and tokens.shape[1] > config.steps:
+            raise InputError(
+                f"text: expected at most {config.steps} tokens, which this run reads at once, got {tokens.shape[1]}"
+            )
+        names = [SIGNS.get(token, token) for token in Vocab(folder.data["vocab"]).decode(tokens[0].tolist())]
+        return of_blocks(model, tokens, names)
+
     def exportable(self, folder: RunFolder) -> Exportable:
-        """One step of the best model, its state as tensors; of torch's layers, which can be traced for any batch."""
+        """One step of the best model, its state as tensors, or a window of a GPT; of torch's layers."""
         config = replace(self.config(**folder.config), rung="torch")
         model = language.trained(folder, self.cell, config, "best")
-        return _exports.of_tokens(folder, model, partial(language.build, self.cell, config, folder.data))
+        build = partial(language.build, self.cell, config, folder.data)
+        if self.cell == "gpt":
+            return _exports.of_windows(folder, model, build, config.steps)
+        return _exports.of_tokens(folder, model, build)
 
     def draw(self, folder: RunFolder) -> list[Path]:
         """Perplexity by epoch on both parts of the text, that of n-grams beside it; the gates over a sentence."""

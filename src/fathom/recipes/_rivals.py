@@ -160,7 +160,10 @@ def best(folder: RunFolder, nets: nn.ModuleDict) -> str:
 
 
 def next_logits(net: Any) -> decoding.Step:
-    """A `Reader` of one direction as `decoding` takes it."""
+    """A `Reader` of one direction, or a net with a step of its own, as `decoding` takes it."""
+    if hasattr(net, "step"):
+        own: decoding.Step = net.step
+        return own
 
     def step(tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
         logits, state = net.tagger(net.encode(tokens), state)

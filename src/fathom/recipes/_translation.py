@@ -17,6 +17,9 @@ from fathom.errors import DataError, InputError
 from fathom.layers import namespace
 from fathom.layers.init import xavier_uniform_
 from fathom.metrics import bleu, corpus_bleu
+from fathom.models.headed_attention import weights_kept
+from fathom.models.transformer import Transformer
+from fathom.recipes._attended import Looks
 from fathom.records import RunFolder
 from fathom.train import Progress, TrainConfig, load_model
 from fathom.train.experiment import Examples, Task
@@ -46,11 +49,13 @@ class TranslationConfig(TrainConfig):
             (scheduled sampling); 1 gives it none of its own.
         batch_tokens: as many pairs a batch as fit into so many tokens of either side; 0 takes batch_size pairs.
         translations: held-out pairs translated after each epoch, for BLEU; 0 takes all.
+        label_smoothing: share of each target, `0 <= share < 1`, that is spread evenly over all tokens in training.
     """
 
     teacher: float = 1.0
     batch_tokens: int = 0
     translations: int = 1000
+    label_smoothing: float = 0.0
     optimizer: str = "adam"
 
     def __post_init__(self) -> None:
@@ -59,6 +64,8 @@ class TranslationConfig(TrainConfig):
         for name in ("batch_tokens", "translations"):
             self._check(name, at_least=0)
         self._check("teacher", at_least=0, at_most=1)
+        if not 0 <= self.label_smoothing < 1:
+            raise InputError(f"--label-smoothing: expected a share 0 <= share < 1, got {self.label_smoothing}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,14 +142,19 @@ def load_splits(name: str) -> tuple[PairDataset, PairDataset | None]:
     train = data.load(name, "train")
     if not isinstance(train, PairDataset):
         raise InputError(f"{name}: expected pairs of sentences, got {train.about.get('kind')}; give pairs:FILE")
-    about = {name: value for name, value in train.about.items() if name not in SIDES}
-    sides = {name: train.about[name] for name in SIDES}
-    train = replace(train, about={**about, "sides": sides, "longest": train.tensors["y"].shape[1]})
+    train = sided(train)
     if float(loading.parse(name).options.get("test", 1)) == 0:
         return train, None
     test = data.load(name, "test")
     assert isinstance(test, PairDataset)
     return train, test
+
+
+def sided(train: PairDataset) -> PairDataset:
+    """The training pairs with all that a run must know of them: both coders, and the longest target."""
+    about = {name: value for name, value in train.about.items() if name not in SIDES}
+    sides = {name: train.about[name] for name in SIDES}
+    return replace(train, about={**about, "sides": sides, "longest": train.tensors["y"].shape[1]})
 
 
 def coder(about: Mapping[str, Any], name: str) -> Coder:
@@ -178,19 +190,32 @@ def batches(config: TranslationConfig, pairs: Any, training: bool, device: torch
 class TokenLoss:
     """The mean loss of the tokens that are no padding, in nats; then the same as sums, so that epochs add up exactly.
 
+    Smoothing changes what is learnt by alone; the nats that are measured are of the right tokens.
+
     Args:
         rung: whose loss.
+        smoothing: the share ε of each target that is spread evenly over all tokens.
+
+    Source: Szegedy et al. 2016, arXiv 1512.00567, section 7; Vaswani et al. 2017, arXiv 1706.03762, section 5.4.
     """
 
-    def __init__(self, rung: str) -> None:
+    def __init__(self, rung: str, smoothing: float = 0.0) -> None:
         self.loss = namespace(rung).CrossEntropyLoss(ignore_index=PAD)
+        self.smoothing = smoothing
         self.last = torch.zeros(())
 
     def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
         """Of logits `(batch * steps, vocab)` and the target `(batch, steps)`."""
-        loss: Tensor = self.loss(logits, target.flatten())
+        target = target.flatten()
+        loss: Tensor = self.loss(logits, target)
         self.last = loss.detach()
-        return loss
+        return loss if not self.smoothing else loss + self.smoothing * self._spread(logits, target)
+
+    def _spread(self, logits: Tensor, target: Tensor) -> Tensor:
+        """The mean loss of all tokens less that of the right ones: the normalisation drops out of the difference."""
+        here = target != PAD
+        right = logits.gather(1, target[:, None])[:, 0]
+        return ((right - logits.mean(1)) * here).sum() / here.sum()
 
     def nats(self, logits: Tensor, target: Tensor) -> Tensor:
         """What `__call__` just gave, as nats a sentence."""
@@ -226,7 +251,8 @@ def per_token(record: Any) -> None:
 
 def task(build: Build, config: TranslationConfig, train: PairDataset, test: PairDataset | None) -> Task:
     """Translation under a teacher, or with some of its own tokens; BLEU of held-out pairs chooses the best epoch."""
-    loss = TokenLoss(config.rung)
+    check_lengths(config, train, test)
+    loss = TokenLoss(config.rung, config.label_smoothing)
     sampled = None if config.teacher == 1 else lambda model: ScheduledSampling(model, config.teacher)
 
     def batched(examples: Examples, training: bool, device: torch.device) -> PairBatches:
@@ -245,28 +271,34 @@ def task(build: Build, config: TranslationConfig, train: PairDataset, test: Pair
     )
 
 
+def check_lengths(config: Any, *splits: PairDataset | None) -> None:
+    """InputError if a sentence is longer than a model's positions; most models have none."""
+    lengths = [split.tensors[name].max() for split in splits if split is not None for name in ("x_length", "y_length")]
+    longest, most = int(max(lengths)), getattr(config, "max_steps", math.inf)
+    if longest > most:
+        raise InputError(
+            f"--max-steps: expected at least {longest}, the tokens of the longest sentence, got {most}; give more, or "
+            f"cut sentences by --data {config.data},steps={most}"
+        )
+
+
 # --- translations ---------------------------------------------------------------------------------------------------
 
 
 def points(model: Any, config: TranslationConfig, train: PairDataset, test: PairDataset | None) -> dict[str, float]:
-    """BLEU of greedy translations: 0–100 of held-out pairs, and 0–1, by its own formula, of the book's sentences."""
+    """BLEU of greedy translations: 0–100 of held-out pairs, and 0–1, by its own formula, of the book's sentences.
+
+    `test_exact` is the share of held-out pairs whose translation is said word by word.
+    """
     found = {}
     if test is not None:
-        found["test_bleu"] = held_out_bleu(model, test, train.about, config.translations)
+        rows = spaced(test, config.translations)
+        said = translated(model, test, train.about, rows)
+        found["test_bleu"] = bleu_of(said, test, rows)
+        found["test_exact"] = exact_of(said, test, rows)
     if train.card.name == "eng-fra" and loading.parse(config.data).options.get("swap") != "true":
         found["sentences_bleu"] = sum(book_bleu(model, train.about).values()) / len(BOOK)
     return found
-
-
-def held_out_bleu(model: Any, test: PairDataset, about: Mapping[str, Any], most: int = 0, **search: Any) -> float:
-    """BLEU, 0–100, of translations of held-out sentences.
-
-    Args:
-        most: only so many pairs, evenly spaced among all; 0 is all.
-        search: as of `translated`.
-    """
-    rows = spaced(test, most)
-    return bleu_of(translated(model, test, about, rows, **search), test, rows)
 
 
 def spaced(test: PairDataset, most: int) -> Tensor:
@@ -289,6 +321,12 @@ def bleu_of(said: Sequence["Said"], test: PairDataset, rows: Tensor, every: bool
         texts[test.source_texts[row]] = text
         right.setdefault(test.source_texts[row], []).append(test.target_texts[row])
     return corpus_bleu(texts.values(), right.values())
+
+
+def exact_of(said: Sequence["Said"], test: PairDataset, rows: Tensor) -> float:
+    """The share, 0–1, of these rows whose translation is the target, word by word."""
+    right = [text == test.target_texts[row] for (text, _), row in zip(said, rows.tolist(), strict=True)]
+    return sum(right) / len(right)
 
 
 class Said(NamedTuple):
@@ -412,6 +450,28 @@ def alignment(model: Any, about: Mapping[str, Any], sentence: str, tokens: Seque
         "target": [target.vocab.tokens[number] for number in tokens],
         "weights": weights.tolist(),
     }
+
+
+def looks(model: Any, about: Mapping[str, Any], sentence: str, tokens: Sequence[int]) -> list[Looks]:
+    """Where each head of each layer looks as a sentence is translated into `tokens`; empty of a model without."""
+    seen = alignment(model, about, sentence, tokens)
+    if not seen:
+        return []
+    source, said, given = seen["source"], seen["target"], ["<bos>", *seen["target"][:-1]]
+    if not isinstance(model, Transformer):
+        return [Looks(name="decoder", weights=torch.tensor([seen["weights"]]), queries=said, keys=source)]
+    numbers = torch.tensor([coder(about, "source").encode(sentence)])
+    with torch.inference_mode(), weights_kept(model) as attentions:
+        model(numbers, torch.tensor([numbers.shape[1]]), torch.tensor([[BOS, *tokens[:-1]]]))
+        weights = {name: part.weights[0] for name, part in attentions.items()}
+    named = {"encoder": (source, source), "decoder": (given, given), "cross": (said, source)}
+    found = []
+    for name, heads in weights.items():
+        side, block, kind = name.split(".")
+        queries, keys = named["cross" if kind == "cross" else side]
+        title = f"{side} {int(block) + 1}" + ", the source" * (kind == "cross")
+        found.append(Looks(name=title, weights=heads, queries=queries, keys=keys))
+    return found
 
 
 def trained(folder: RunFolder, build: Build, config: TranslationConfig) -> Any:

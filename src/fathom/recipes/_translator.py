@@ -1,7 +1,8 @@
 """A recipe that trains a translator: its functions, for a model, settings and published figures."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,13 @@ from fathom.errors import InputError
 from fathom.plot.attention import attention_maps
 from fathom.plot.panels import Panel, panels
 from fathom.recipes import _translation as translation
+from fathom.recipes._attended import Looks
 from fathom.recipes._translation import Build, TranslationConfig
+from fathom.recipes._translator_exports import of_pairs
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener, evaluate, experiment
 from fathom.train.experiment import measured_again
+from fathom.train.export import Exportable
 
 DRAWN = 3  # alignments
 LONGEST = 14  # tokens of a sentence whose alignment is drawn
@@ -23,7 +27,7 @@ BEAM = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Translator:
-    """What a recipe's module offers: `run`, `measure`, `predict` and `draw`.
+    """What a recipe's module offers: `run`, `measure`, `predict`, `attention`, `exportable` and `draw`.
 
     Args:
         recipe: its name.
@@ -112,6 +116,23 @@ class Translator:
         seen = translation.alignment(model, about, source, found[0][1])
         extra = {"translations": listed, **({"alignment": seen} if seen else {})}
         return Prediction(input=source[:200], label=str(listed[0]["text"]), extra=extra)
+
+    def attention(self, folder: RunFolder, source: str) -> list[Looks]:
+        """Where each head of each layer looks as a sentence is translated; nothing of a model without.
+
+        Raises:
+            InputError: the sentence is empty, has no known token or too many.
+        """
+        config, about = self.config(**folder.config), folder.data
+        model = translation.trained(folder, self.build, config)
+        tokens = translation.best_of(model, about, source, width=BEAM)[0][1]
+        return translation.looks(model, about, source, tokens)
+
+    def exportable(self, folder: RunFolder) -> Exportable:
+        """The best model under a teacher, of torch's layers."""
+        config = replace(self.config(**folder.config), rung="torch")
+        model = translation.trained(folder, self.build, config)
+        return of_pairs(folder, model, partial(self.build, config, folder.data))
 
     def draw(self, folder: RunFolder) -> list[Path]:
         """Loss and BLEU by epoch; of a model with attention, the alignments of some held-out sentences."""

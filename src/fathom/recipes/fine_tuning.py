@@ -6,8 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from fathom import data, models, optim
 from fathom.errors import InputError
@@ -16,13 +15,14 @@ from fathom.plot.panels import Panel, panels
 from fathom.recipes import _contest as contest
 from fathom.recipes import _stability as stability
 from fathom.recipes import _start
-from fathom.recipes._classifier import PictureConfig, load_splits, varied
+from fathom.recipes._by_size import BySize, Places
+from fathom.recipes._classifier import PictureConfig, load_splits
 from fathom.recipes._compared import UNUSED, first
 from fathom.recipes._contest_recipe import ContestRecipe
 from fathom.recipes.efficientnet_lite0 import for_few_pictures
 from fathom.records import Result, RunFolder
 from fathom.train import Listener
-from fathom.train.channels_last import channels_last, follow
+from fathom.train.channels_last import channels_last
 from fathom.train.normalised import scaled
 from fathom.train.supervised import Measure
 
@@ -58,7 +58,7 @@ class Config(PictureConfig):
 
     Args:
         network: a network for pictures, by its name; the packaged weights are for efficientnet_lite0.
-        sizes: how many of the training pictures there are, the first ones.
+        sizes: how many of the training pictures there are, as `first` takes them.
         passes: how often an epoch sees the pictures of the largest set; those of smaller ones come accordingly oftener.
         test_examples: how many of the test pictures are looked at, the first ones; 0 for all.
     """
@@ -122,40 +122,19 @@ def begun(config: Config, about: Mapping[str, Any], start: _start.Start) -> nn.M
     return networks
 
 
-class BySize(contest.Contest):
-    """The contest in which a batch are places of pictures, and each network looks at those among its own.
-
-    Args:
-        networks: by method and size.
-        loss: `(logits, target)` to the mean.
-        config: of the run.
-        train: the pictures, of which a network knows the first `size`: the picture at `place % size` for a place.
-        course: of the learning rates.
-    """
-
-    def __init__(
-        self, networks: nn.ModuleDict, loss: Measure, config: Config, train: data.Dataset, course: optim.Schedule
-    ) -> None:
-        rates = {name: config.lr * (SCRATCH_FACTOR if name.startswith("scratch") else 1.0) for name in networks}
-        rules = {name: contest.Rule(config.optimizer, rate, course, clip=config.clip) for name, rate in rates.items()}
-        groups = {
-            name: parameter_groups(network, config.lr)
-            for name, network in networks.items()
-            if not name.startswith("scratch")
-        }
-        super().__init__(networks, reference(config), loss, rules, groups)
-        if config.channels_last:
-            for optimizer in self.optimizers.values():
-                follow(optimizer)
-        device = next(networks.parameters()).device
-        self.x, self.y = (train.tensors[name].to(device) for name in ("x", "y"))
-        self.vary = varied(config, train.about)
-
-    def learn(self, name: str, x: Tensor, y: Tensor) -> tuple[float, float]:
-        """Let one network learn from the pictures at the places `x`."""
-        mine = x % int(name.rpartition("_")[2])
-        pictures, classes = data.pixels(self.x[mine]), self.y[mine]
-        return super().learn(name, *(self.vary((pictures, classes)) if self.vary else (pictures, classes)))
+def make_step(
+    config: Config, networks: nn.ModuleDict, train: data.Dataset, loss: Measure, batches: int
+) -> contest.Contest:
+    """Networks from random weights learn faster, and of the others the new heads."""
+    course = optim.create_schedule(config.schedule, config.epochs * batches, config.warmup)
+    rates = {name: config.lr * (SCRATCH_FACTOR if name.startswith("scratch") else 1.0) for name in networks}
+    rules = {name: contest.Rule(config.optimizer, rate, course, clip=config.clip) for name, rate in rates.items()}
+    groups = {
+        name: parameter_groups(network, config.lr)
+        for name, network in networks.items()
+        if not name.startswith("scratch")
+    }
+    return BySize(networks, reference(config), loss, rules, config, train, groups)
 
 
 def reference(config: Config) -> str:
@@ -176,7 +155,14 @@ def load(config: Config) -> tuple[data.Dataset, data.Dataset]:
 
 
 RECIPE = ContestRecipe(
-    recipe="fine-tuning", config=Config, build=build, reference=reference, published=PUBLISHED, load=load
+    recipe="fine-tuning",
+    config=Config,
+    build=build,
+    reference=reference,
+    published=PUBLISHED,
+    load=load,
+    make_step=make_step,
+    make_batches=lambda config, train, device: Places(config, len(train) * config.passes, device),
 )
 measure, predict = RECIPE.measure, RECIPE.predict
 
@@ -191,17 +177,7 @@ def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[
     """
     start = _start.Start.of(config, folder)
     train, test = load(config)
-    train = start.examples(train)
-    places = torch.arange(len(train) * config.passes)
-    batches = replace(train, tensors={"x": places, "y": places})
-
-    def make_step(
-        config: Config, networks: nn.ModuleDict, places: data.Dataset, loss: Measure, steps: int
-    ) -> contest.Contest:
-        course = optim.create_schedule(config.schedule, config.epochs * steps, config.warmup)
-        return BySize(networks, loss, config, train, course)
-
-    begins = replace(RECIPE, build=partial(begun, start=start), load=lambda _: (batches, test), make_step=make_step)
+    begins = replace(RECIPE, build=partial(begun, start=start), load=lambda _: (start.examples(train), test))
     result = begins.run(config, folder, listeners=listeners)
     result = start.noted(replace(result, notes=(*result.notes, margin(config, result))))
     if folder is not None:

@@ -40,6 +40,7 @@ class Exportable:
         fresh: gives a model of the same shape, whose weights don't matter.
         about: plain values that every file carries as metadata.
         batch_axes: which axis of an input counts the examples, where that is not the first.
+        steps: of inputs whose axis 1 may have any length from 2, its name and its most.
         inner: the submodule whose weights are handed over where nothing else is; "" for the whole.
         real: whether the examples are from the run's test data.
     """
@@ -50,6 +51,7 @@ class Exportable:
     fresh: Callable[[], nn.Module]
     about: Mapping[str, Any]
     batch_axes: Mapping[str, int] = field(default_factory=dict)
+    steps: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     inner: str = ""
     real: bool = False
 
@@ -58,14 +60,25 @@ class Exportable:
         return self.batch_axes.get(name, 0)
 
     def batch(self, start: int, count: int) -> tuple[Tensor, ...]:
-        """So many of the examples, as the model takes them."""
-        return tuple(tensor.narrow(self.axis(name), start, count) for name, tensor in self.inputs.items())
+        """So many of the examples, as the model takes them; of those of any length, the fewer the shorter."""
+        rows = {name: tensor.narrow(self.axis(name), start, count) for name, tensor in self.inputs.items()}
+        for name in self.steps:
+            rows[name] = rows[name][:, : self.steps_of(rows[name].shape[1], count)].contiguous()
+        return tuple(rows.values())
+
+    @staticmethod
+    def steps_of(steps: int, count: int) -> int:
+        """How long so many examples are in a batch, where the longest has so many steps and any length will do."""
+        return max(2, steps * count // max(BATCHES))
 
     @property
     def shapes(self) -> dict[str, list[str | int]]:
-        """Of each input, its sizes; `batch` where any will do."""
+        """Of each input, its sizes; `batch`, or the name in `steps`, where any will do."""
+        named = {name: {1: steps, self.axis(name): "batch"} for name, (steps, _) in self.steps.items()}
         return {
-            name: ["batch" if axis == self.axis(name) else size for axis, size in enumerate(tensor.shape)]
+            name: [
+                named.get(name, {self.axis(name): "batch"}).get(axis, size) for axis, size in enumerate(tensor.shape)
+            ]
             for name, tensor in self.inputs.items()
         }
 
@@ -155,12 +168,13 @@ def _each(outputs: Any) -> tuple[Tensor, ...]:
 
 
 def _traced(what: Exportable) -> ExportedProgram:
-    return torch.export.export(what.model, what.batch(0, TRACED), dynamic_shapes=_any_batch(what))
+    return torch.export.export(what.model, what.batch(0, TRACED), dynamic_shapes=_any_size(what))
 
 
-def _any_batch(what: Exportable) -> tuple[dict[int, Any], ...]:
+def _any_size(what: Exportable) -> tuple[dict[int, Any], ...]:
     batch = Dim("batch")
-    return tuple({what.axis(name): batch} for name in what.inputs)
+    steps = {name: {1: Dim(axis, min=2, max=most)} for name, (axis, most) in what.steps.items()}
+    return tuple({what.axis(name): batch, **steps.get(name, {})} for name in what.inputs)
 
 
 def _onnx(what: Exportable, file: Path) -> tuple[Answer, str]:
@@ -176,7 +190,7 @@ def _onnx(what: Exportable, file: Path) -> tuple[Answer, str]:
         _traced(what),
         input_names=list(what.inputs),
         output_names=list(what.outputs),
-        dynamic_shapes=_any_batch(what),  # of a program only for the axis's name
+        dynamic_shapes=_any_size(what),  # of a program only for the axes' names
         dynamo=True,
         verbose=False,
     )

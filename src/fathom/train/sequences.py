@@ -31,7 +31,9 @@ class Carried:
 
     def __call__(self, tokens: Any) -> Any:
         """The logits of the tokens after these."""
-        logits, state = self.model(tokens, self.state if self.carry else None)
+        if not self.carry:
+            return self.model(tokens, None)[0].flatten(0, 1)
+        logits, state = self.model(tokens, self.state)
         self.state = tuple(part.detach() for part in state) if isinstance(state, tuple) else state.detach()
         return logits.flatten(0, 1)
 
