@@ -10,7 +10,7 @@ from PIL import Image
 
 from fathom.data import augment
 from fathom.errors import InputError, MissingExtraError, UnknownNameError
-from fathom.recipes._classifier import PictureConfig
+from fathom.recipes.common.classifier import PictureConfig
 
 SHAPES = [(5, 3, 13, 11), (7, 1, 8, 17), (1, 3, 9, 9)]
 CLASSES = 5

@@ -7,7 +7,8 @@ from PIL import Image
 
 from fathom import cli, recipes
 from fathom.errors import InputError
-from fathom.recipes import _attended, vit
+from fathom.recipes import vit
+from fathom.recipes.common import attended
 from fathom.records import RunFolder
 
 SHORT = {"epochs": 1, "limit": 2, "threads": 1, "device": "cpu", "batch_size": 8}
@@ -68,7 +69,7 @@ def runs(tmp_path_factory):
 
 
 def looks(run, name, source):
-    return _attended.of_run(recipes.load(name), run(name), source)
+    return attended.of_run(recipes.load(name), run(name), source)
 
 
 def sums_to_one(layer):
@@ -131,7 +132,7 @@ def test_a_recipe_that_shows_no_attention_is_said_to_show_none_not_to_have_none(
     folder = RunFolder.create(name, {}, tmp_path / "run")
     message = f"expected a run of a recipe that shows attention, but {name} shows none; try one of gpt-char"
     with pytest.raises(InputError, match=message):
-        _attended.of_run(recipes.load(name), folder, "the time")
+        attended.of_run(recipes.load(name), folder, "the time")
 
 
 @pytest.mark.parametrize("name", ["seq2seq", "char-gru"])
@@ -183,7 +184,7 @@ def test_of_a_picture_the_patches_look_at_each_other_and_the_class_token_at_all(
     assert whole.xlabel == "where it looks: patch, by row and column"
     sums_to_one(whole)
     torch.testing.assert_close(by_class.weights.flatten(1), whole.weights[:, 0, 1:])
-    assert all(path.is_file() for path in _attended.draw(runs("vit"), found))
+    assert all(path.is_file() for path in attended.draw(runs("vit"), found))
 
 
 def test_of_many_patches_the_axes_say_what_the_numbers_are(tmp_path, runs, monkeypatch):
@@ -197,17 +198,17 @@ def test_of_many_patches_the_axes_say_what_the_numbers_are(tmp_path, runs, monke
 @pytest.mark.parametrize(("heads", "length", "in_a_row"), [(5, 11, 4), (3, 29, 2), (1, 29, 1)])
 def test_the_more_names_the_fewer_heads_stand_side_by_side(tmp_path, monkeypatch, heads, length, in_a_row):
     drawn = []
-    monkeypatch.setattr(_attended, "attention_maps", lambda *given, columns, **_: drawn.append(columns or 4))
+    monkeypatch.setattr(attended, "attention_maps", lambda *given, columns, **_: drawn.append(columns or 4))
     names = [f"word{number}" for number in range(length)]
-    layer = _attended.Looks(name="block 1", weights=torch.ones(heads, length, length), queries=names, keys=names)
-    _attended.draw(RunFolder(tmp_path), [layer])
+    layer = attended.Looks(name="block 1", weights=torch.ones(heads, length, length), queries=names, keys=names)
+    attended.draw(RunFolder(tmp_path), [layer])
     assert drawn == [in_a_row]
 
 
 def test_sequences_too_long_for_names_are_drawn_with_numbers(tmp_path):
     folder = RunFolder(tmp_path)
     names = [f"a long name {number}" for number in range(67)]
-    layer = _attended.Looks(name="block 1", weights=torch.eye(67)[None], queries=names, keys=names)
-    (drawn,) = _attended.draw(folder, [layer])
+    layer = attended.Looks(name="block 1", weights=torch.eye(67)[None], queries=names, keys=names)
+    (drawn,) = attended.draw(folder, [layer])
     with Image.open(drawn) as picture:
         assert max(picture.size) < 1500

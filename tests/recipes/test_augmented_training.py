@@ -17,7 +17,7 @@ from fathom.autograd import nn as engine
 from fathom.data import augment
 from fathom.errors import InputError, Stopped
 from fathom.layers import namespace
-from fathom.recipes._classifier import Classifier, PictureConfig
+from fathom.recipes.common.classifier import Classifier, PictureConfig
 from fathom.records import RunFolder
 from fathom.train import load_checkpoint
 from fathom.train.export import export

@@ -8,10 +8,10 @@ from PIL import Image
 from torch import nn
 
 from fathom import data
-from fathom.recipes import _contest as contest
 from fathom.recipes import vit
-from fathom.recipes._by_size import BySize, Places
-from fathom.recipes._compared import first
+from fathom.recipes.common import contest
+from fathom.recipes.common.by_size import BySize, Places
+from fathom.recipes.common.compared import first
 
 CONFIG = vit.Config(sizes=(3, 7, 10), batch_size=4, augment="", data="drawn-shapes,size=8", device="cpu")
 

@@ -5,8 +5,8 @@ from torch import nn
 
 from fathom import data
 from fathom.errors import InputError, MissingExtraError
-from fathom.recipes import _designed as designed
 from fathom.recipes import classical_features
+from fathom.recipes.common import designed
 
 SMALL = {
     "sizes": (20, 60), "cell": 7, "words": 5, "components": 10, "epochs": 2, "limit": 3, "batch_size": 16,

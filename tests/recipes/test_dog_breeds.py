@@ -11,7 +11,7 @@ from torch import nn
 from fathom.errors import InputError
 from fathom.models import efficientnet_lite
 from fathom.recipes import dog_breeds_kaggle as dogs
-from fathom.recipes._features import features
+from fathom.recipes.common.features import features
 from fathom.records import RunFolder
 
 ABOUT = {"classes": list("abc"), "example_shape": [3, 32, 32]}

@@ -5,8 +5,8 @@ from torch import nn
 
 from fathom import models, recipes
 from fathom.errors import InputError
-from fathom.recipes import _exports
-from fathom.recipes._exports import creation, generated, of_run
+from fathom.recipes.common import exports
+from fathom.recipes.common.exports import creation, generated, of_run
 from fathom.records import RunFolder
 from fathom.train import load_checkpoint
 from fathom.train.export import export
@@ -39,7 +39,7 @@ def test_a_model_whose_head_was_replaced_tells_nothing():
 
 def test_pictures_are_drawn_from_0_to_1_and_numbers_around_0():
     pictures = generated({"kind": "images", "example_shape": [2, 3, 5]})
-    assert pictures.shape == (_exports.EXAMPLES, 2, 3, 5)
+    assert pictures.shape == (exports.EXAMPLES, 2, 3, 5)
     assert 0 <= pictures.min() < 0.1 < 0.9 < pictures.max() <= 1
     assert generated({"kind": "generated", "example_shape": [7]}).min() < -1
 

@@ -13,7 +13,7 @@ from fathom.data import loading
 from fathom.errors import InputError, MissingExtraError, Stopped
 from fathom.models import efficientnet_lite
 from fathom.recipes import efficientnet_lite0, feature_extraction, fine_tuning, lenet
-from fathom.recipes._features import OnFrozen, features, without_head
+from fathom.recipes.common.features import OnFrozen, features, without_head
 from fathom.records import RunFolder
 from fathom.train import load_checkpoint
 from fathom.train.checkpoints import model_weights

@@ -7,9 +7,9 @@ import torch
 
 from fathom import data, layers
 from fathom.errors import InputError
-from fathom.recipes import _rivals as rivals
 from fathom.recipes import fill_in_the_blank, gates, gradient_by_lag
-from fathom.recipes._gates import gates_over
+from fathom.recipes.common import rivals
+from fathom.recipes.common.gates import gates_over
 
 
 def test_a_grus_gates_give_its_next_state():

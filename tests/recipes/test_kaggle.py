@@ -9,8 +9,8 @@ from torch import nn
 
 from fathom import data
 from fathom.errors import InputError, Stopped
-from fathom.recipes import _kaggle as kaggle
 from fathom.recipes import cifar10_kaggle
+from fathom.recipes.common import kaggle
 from fathom.records import RunFolder
 from fathom.train import load_checkpoint
 

@@ -4,8 +4,8 @@ import pytest
 
 from fathom import cli, recipes
 from fathom.errors import DataError, InputError, UnknownNameError
-from fathom.recipes import _language as language
 from fathom.recipes import char_lstm, gpt_char
+from fathom.recipes.common import language
 from fathom.records import RunFolder
 from fathom.train import load_model
 

@@ -3,7 +3,8 @@ import torch
 from torch import nn
 
 from fathom.errors import InputError
-from fathom.recipes import _contest, large_batches
+from fathom.recipes import large_batches
+from fathom.recipes.common import contest
 from fathom.recipes.large_batches import SCALINGS, Config
 
 SAMPLE = "fashion-mnist-sample"
@@ -37,10 +38,10 @@ def test_every_network_sees_all_examples_in_batches_of_its_own():
     rules = {
         f"{name}_{size}": large_batches.rule(way, size, config, 4) for name, way in SCALINGS.items() for size in (3, 12)
     }
-    contest = _contest.Contest(networks, config.reference, nn.CrossEntropyLoss(), rules)
+    race = contest.Contest(networks, config.reference, nn.CrossEntropyLoss(), rules)
     for _ in range(2):
-        contest((torch.randn(12, 5), torch.randint(0, 3, (12,))))
-    assert contest.updates == {name: 8 if name.endswith("_3") else 2 for name in networks}
+        race((torch.randn(12, 5), torch.randint(0, 3, (12,))))
+    assert race.updates == {name: 8 if name.endswith("_3") else 2 for name in networks}
 
 
 def test_the_fixed_rate_learns_less_from_fewer_updates():

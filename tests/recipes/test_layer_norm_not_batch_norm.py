@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from fathom.errors import InputError
-from fathom.recipes import _rivals as rivals
 from fathom.recipes import layer_norm_not_batch_norm as recipe
+from fathom.recipes.common import rivals
 
 CONFIG = recipe.Config(hidden_size=6, num_heads=2, num_layers=2, steps=8, data="time-machine,tokens=900", batch_size=3)
 

@@ -8,9 +8,8 @@ from torch.nn.utils import parameters_to_vector
 from fathom import data, layers
 from fathom.errors import InputError, UnknownNameError
 from fathom.ops.jacobians import lyapunov_exponents, product_spectra
-from fathom.recipes import _adding as adding
-from fathom.recipes import _contest as contest
 from fathom.recipes import adding_problem, gradient_clipping, hessian_free, jacobian_spectra, parity
+from fathom.recipes.common import adding, contest
 
 ROWS = "adding,length=7,examples=101"
 

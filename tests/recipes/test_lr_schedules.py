@@ -7,7 +7,8 @@ from torch import nn
 from torch.optim import lr_scheduler
 
 from fathom.errors import InputError
-from fathom.recipes import _contest, lr_schedules
+from fathom.recipes import lr_schedules
+from fathom.recipes.common import contest
 
 ABOUT = {"example_shape": [1, 12, 12], "classes": list("abcd"), "kind": "images"}
 
@@ -68,30 +69,30 @@ def test_a_contestant_follows_its_schedule_as_torch_would():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(5, 3))
     twin = copy.deepcopy(model)
-    rule = _contest.Rule("momentum", 0.2, lambda step: 1 / (step + 1))
-    contest = _contest.Contest(nn.ModuleDict({"only": model}), "only", nn.CrossEntropyLoss(), {"only": rule})
+    rule = contest.Rule("momentum", 0.2, lambda step: 1 / (step + 1))
+    race = contest.Contest(nn.ModuleDict({"only": model}), "only", nn.CrossEntropyLoss(), {"only": rule})
     optimizer = torch.optim.SGD(twin.parameters(), 0.2, momentum=0.9)
     scheduler = lr_scheduler.LambdaLR(optimizer, lambda step: 1 / (step + 1))
     for _ in range(4):
         x, y = torch.randn(7, 5), torch.randint(0, 3, (7,))
-        contest((x, y))
+        race((x, y))
         optimizer.zero_grad()
         nn.functional.cross_entropy(twin(x), y).backward()
         optimizer.step()
         scheduler.step()
     torch.testing.assert_close(model.state_dict(), twin.state_dict())
-    assert contest.state_dict()["updates"] == {"only": 4}
+    assert race.state_dict()["updates"] == {"only": 4}
 
 
 def test_a_contestant_takes_a_batch_in_parts_of_its_own():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(5, 3))
     twin = copy.deepcopy(model)
-    contest = _contest.Contest(
-        nn.ModuleDict({"only": model}), "only", nn.CrossEntropyLoss(), _contest.Rule("sgd", 0.2, batch_size=3)
+    race = contest.Contest(
+        nn.ModuleDict({"only": model}), "only", nn.CrossEntropyLoss(), contest.Rule("sgd", 0.2, batch_size=3)
     )
     x, y, losses = torch.randn(7, 5), torch.randint(0, 3, (7,)), []
-    values = contest((x, y))
+    values = race((x, y))
     optimizer = torch.optim.SGD(twin.parameters(), 0.2)
     for part in (slice(0, 3), slice(3, 6), slice(6, 7)):
         optimizer.zero_grad()
@@ -101,4 +102,4 @@ def test_a_contestant_takes_a_batch_in_parts_of_its_own():
         optimizer.step()
     torch.testing.assert_close(model.state_dict(), twin.state_dict())
     assert values["loss"] == pytest.approx(sum(losses) / 7)
-    assert contest.updates == {"only": 3}
+    assert race.updates == {"only": 3}

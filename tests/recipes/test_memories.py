@@ -7,8 +7,8 @@ from fathom import data, recipes
 from fathom.data import addition_traces as traces
 from fathom.data import memory_tasks, stories
 from fathom.errors import InputError
-from fathom.recipes import _turing as turing
 from fathom.recipes import memory_network, ntm_associative_recall, ntm_copy, ntm_repeat_copy, programmer_interpreter
+from fathom.recipes.common import turing
 
 TASKS = {"ntm-copy": "copy", "ntm-repeat-copy": "repeat-copy", "ntm-associative-recall": "associative-recall"}
 

@@ -8,7 +8,6 @@ import torch
 from fathom import data
 from fathom.errors import DataError, InputError
 from fathom.models.recurrent_tagger import RecurrentTagger
-from fathom.recipes import _rivals as rivals
 from fathom.recipes import (
     both_directions,
     deep_recurrence,
@@ -18,7 +17,8 @@ from fathom.recipes import (
     unfolding,
     vector_to_sequence,
 )
-from fathom.recipes._matched import matched, parameters
+from fathom.recipes.common import rivals
+from fathom.recipes.common.matched import matched, parameters
 
 
 def text_of(letters, vocab, split="train"):

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from fathom.errors import DataError, InputError
-from fathom.recipes import _reservoir as reservoir
 from fathom.recipes import echo_state, liquid_state, memory_capacity, time_scales
+from fathom.recipes.common import reservoir
 
 
 def capacities(**options):

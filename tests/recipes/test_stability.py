@@ -11,8 +11,6 @@ from fathom import data, models
 from fathom.errors import DivergedError, InputError, UnknownNameError
 from fathom.layers import namespace
 from fathom.recipes import (
-    _contest,
-    _stability,
     initialisation,
     initialiser_grid,
     layerwise_pretraining,
@@ -20,6 +18,7 @@ from fathom.recipes import (
     symmetry,
     vanishing_gradients,
 )
+from fathom.recipes.common import contest, stability
 from fathom.records import RunFolder
 
 QUICK = {"device": "cpu", "threads": 1, "batch_size": 64}
@@ -33,18 +32,18 @@ def drawn(*shape, seed=0):
 # --- theory ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", _stability.INITIALISERS)
+@pytest.mark.parametrize("name", stability.INITIALISERS)
 def test_an_initialiser_draws_the_deviation_it_states(name):
     torch.manual_seed(0)
-    initialiser, weight = _stability.INITIALISERS[name], torch.empty(300, 200)
+    initialiser, weight = stability.INITIALISERS[name], torch.empty(300, 200)
     initialiser.draw(weight)
     assert weight.square().mean().sqrt().item() == pytest.approx(initialiser.std(200, 300), rel=0.02)
 
 
 @pytest.mark.parametrize("rung", ["torch", "scratch"])
-@pytest.mark.parametrize("name", _stability.ACTIVATIONS)
+@pytest.mark.parametrize("name", stability.ACTIVATIONS)
 def test_an_activation_and_its_slope_are_those_of_its_layer(name, rung):
-    activation = _stability.ACTIVATIONS[name]
+    activation = stability.ACTIVATIONS[name]
     x = torch.tensor([-7.0, -1.3, -0.1, 0.2, 2.0, 9.0], dtype=torch.float64, requires_grad=True)
     y = activation.layer(namespace(rung))(x)
     (gradient,) = torch.autograd.grad(y.sum(), x)
@@ -54,13 +53,13 @@ def test_an_activation_and_its_slope_are_those_of_its_layer(name, rung):
 
 def test_the_scaled_sigmoid_is_the_identity_near_zero():
     x = torch.tensor([0.0, 1e-4], dtype=torch.float64)
-    scaled = _stability.ScaledSigmoid(nn.Sigmoid())
+    scaled = stability.ScaledSigmoid(nn.Sigmoid())
     torch.testing.assert_close(scaled(x), x, atol=1e-12, rtol=0)
     torch.testing.assert_close(scaled(100 * x), 2 * torch.tanh(50 * x))
 
 
 def test_means_over_the_normal_distribution_are_exact_where_they_are_known():
-    mean = _stability.gaussian_mean
+    mean = stability.gaussian_mean
     assert mean(lambda z: z**2, 3.0) == pytest.approx(3.0)
     assert mean(lambda z: np.maximum(z, 0) ** 2, 3.0) == pytest.approx(1.5)
     assert mean(lambda z: (z > 0).astype(float), 3.0) == pytest.approx(0.5)
@@ -70,22 +69,22 @@ def test_means_over_the_normal_distribution_are_exact_where_they_are_known():
 def test_in_theory_kaiming_keeps_a_signal_through_relu_and_xavier_halves_it():
     sizes = [50] * 12
     for name, factor in (("kaiming", 1.0), ("xavier", 0.5), ("large", 25.0), ("small", 25e-4), ("zero", 0.0)):
-        forward, backward = _stability.predict_signals(sizes, name, "relu", 1.0, 1.0)
+        forward, backward = stability.predict_signals(sizes, name, "relu", 1.0, 1.0)
         assert len(forward) == len(backward) == 11
-        assert _stability.factor(forward) == pytest.approx(factor)
+        assert stability.factor(forward) == pytest.approx(factor)
         if name != "zero":
-            assert _stability.factor(backward[::-1]) == pytest.approx(factor)
+            assert stability.factor(backward[::-1]) == pytest.approx(factor)
 
 
-@pytest.mark.parametrize("activation", _stability.ACTIVATIONS)
+@pytest.mark.parametrize("activation", stability.ACTIVATIONS)
 @pytest.mark.parametrize("start", ["small", "large", "xavier", "kaiming"])
 def test_wide_layers_do_what_theory_says(activation, start):
     torch.manual_seed(0)
     sizes = [60, 500, 400, 500, 300, 7]
-    network = _stability.deep(60, sizes[1:-1], 7, activation)
-    _stability.initialise(network, start)
-    measured = _stability.measure_signals(network, drawn(40, 60), torch.arange(40) % 7)
-    forward, backward = _stability.predict_signals(
+    network = stability.deep(60, sizes[1:-1], 7, activation)
+    stability.initialise(network, start)
+    measured = stability.measure_signals(network, drawn(40, 60), torch.arange(40) % 7)
+    forward, backward = stability.predict_signals(
         sizes, start, activation, measured.source, float(measured.backward[-1])
     )
     ratio = measured.forward[:-1] / forward[:-1]  # the logits are only seven
@@ -95,12 +94,12 @@ def test_wide_layers_do_what_theory_says(activation, start):
 
 
 def test_signals_are_the_variances_of_outputs_and_gradients_by_hand():
-    network = _stability.deep(5, [3], 2, "tanh").double()
+    network = stability.deep(5, [3], 2, "tanh").double()
     x, y = drawn(4, 5), torch.tensor([0, 1, 1, 0])
     first = network[1](x).detach().requires_grad_()
     last = network[3](first.tanh())
     gradients = torch.autograd.grad(nn.functional.cross_entropy(last, y, reduction="sum"), [first, last])
-    found = _stability.measure_signals(network, x, y)
+    found = stability.measure_signals(network, x, y)
     assert found.source == pytest.approx(x.square().mean().item())
     np.testing.assert_allclose(found.forward, [first.square().mean().item(), last.square().mean().item()])
     np.testing.assert_allclose(found.backward, [gradient.square().mean().item() for gradient in gradients])
@@ -144,9 +143,9 @@ def test_the_reference_may_not_overflow():
 
 def test_a_contestant_whose_gradient_is_not_finite_is_left_alone():
     model = nn.Sequential(nn.Linear(2, 2))
-    contest = _contest.Contest(nn.ModuleDict({"only": model}), "only", nn.CrossEntropyLoss(), _contest.Rule("sgd", 0.1))
+    race = contest.Contest(nn.ModuleDict({"only": model}), "only", nn.CrossEntropyLoss(), contest.Rule("sgd", 0.1))
     before = model[0].weight.detach().clone()
-    values = contest((torch.tensor([[math.inf, 1.0]]), torch.tensor([0])))
+    values = race((torch.tensor([[math.inf, 1.0]]), torch.tensor([0])))
     assert values["loss"] == math.inf
     assert torch.equal(model[0].weight, before)
 
@@ -156,12 +155,12 @@ def test_contestants_learn_as_if_alone():
     one, other = nn.Linear(3, 2), nn.Linear(3, 2)
     alone = nn.Linear(3, 2)
     alone.load_state_dict(other.state_dict())
-    rule = _contest.Rule("adam", 0.1)
-    contest = _contest.Contest(nn.ModuleDict({"one": one, "other": other}), "one", nn.CrossEntropyLoss(), rule)
-    single = _contest.Contest(nn.ModuleDict({"alone": alone}), "alone", nn.CrossEntropyLoss(), rule)
+    rule = contest.Rule("adam", 0.1)
+    race = contest.Contest(nn.ModuleDict({"one": one, "other": other}), "one", nn.CrossEntropyLoss(), rule)
+    single = contest.Contest(nn.ModuleDict({"alone": alone}), "alone", nn.CrossEntropyLoss(), rule)
     for seed in range(3):
         batch = drawn(5, 3, seed=seed).float(), torch.tensor([0, 1, 1, 0, 1])
-        together, apart = contest(batch), single(batch)
+        together, apart = race(batch), single(batch)
         assert together["other_loss"] == apart["loss"]
     assert torch.equal(other.weight, alone.weight)
 
@@ -223,7 +222,7 @@ def test_linear_and_logistic_regression_reach_their_optimum_from_zero():
 
 
 def test_with_an_activation_through_the_origin_only_the_last_bias_leaves_zero():
-    network = _stability.deep(5, [7], 3, "tanh").double()
+    network = stability.deep(5, [7], 3, "tanh").double()
     symmetry.fill(network, 0.0)
     loss = nn.functional.cross_entropy(network(drawn(11, 5)), torch.arange(11) % 3)
     gradients = torch.autograd.grad(loss, list(network.parameters()))
@@ -249,7 +248,7 @@ def test_the_gradient_vanishes_through_sigmoids_and_not_through_relus():
 
 
 def test_gradient_norms_are_those_of_the_weights():
-    network = _stability.deep(5, [3], 2, "sigmoid")
+    network = stability.deep(5, [3], 2, "sigmoid")
     x, y = drawn(4, 5).float(), torch.tensor([0, 1, 1, 0])
     nn.functional.cross_entropy(network(x), y).backward()
     expected = [network[1].weight.grad.norm().item(), network[3].weight.grad.norm().item()]

@@ -13,7 +13,8 @@ from fathom import data
 from fathom.cli import main
 from fathom.data import loading
 from fathom.errors import DataError, InputError, RunFolderError, Stopped
-from fathom.recipes import _start, cifar10_kaggle, lenet, resnet20_cifar
+from fathom.recipes import cifar10_kaggle, lenet, resnet20_cifar
+from fathom.recipes.common import starts
 from fathom.records import RunFolder
 from fathom.train import load_checkpoint
 from fathom.train.checkpoints import model_weights
@@ -72,7 +73,7 @@ def test_a_run_of_other_classes_is_a_start_with_a_head_for_the_new_ones(learnt, 
     assert after["11.weight"].shape == (3, 84)
     assert before["11.weight"].shape == (10, 84)
     assert all(torch.equal(before[name], after[name]) for name in before if not name.startswith("11."))
-    digest = _start.remembered_digest(learnt.best)
+    digest = starts.remembered_digest(learnt.best)
     assert folder.data["start"] == {"name": str(learnt.path), "file": str(learnt.best), "sha256": digest}
     assert f"started from {learnt.path} (sha256 {digest}), with a new head" in result.notes
     assert lenet.predict(folder, tmp_path / "photos" / "long" / "0.png").label in ("round", "square", "long")
@@ -83,7 +84,7 @@ def test_a_start_gives_another_beginning_than_random_weights_but_the_same_head(l
     torch.manual_seed(3)
     random = lenet.RECIPE.network(fresh, learnt.data)
     torch.manual_seed(3)
-    begun = _start.Start.of(started, None).begin(lenet.RECIPE.network(started, learnt.data))
+    begun = starts.Start.of(started, None).begin(lenet.RECIPE.network(started, learnt.data))
     assert torch.equal(random[11].weight, begun[11].weight)
     assert not torch.equal(random[0].weight, begun[0].weight)
 
@@ -157,7 +158,7 @@ def test_pictures_are_normalised_as_those_that_the_start_has_seen(tmp_path):
 
 
 def test_packaged_weights_expect_pixels_less_127_over_128():
-    scales = _start.scales_of("published")
+    scales = starts.scales_of("published")
     x = torch.rand(3, 2, 2)
     mean, std = (torch.tensor(scales[key])[:, None, None] for key in ("mean", "std"))
     torch.testing.assert_close((x - mean) / std, (255 * x - 127) / 128)
@@ -199,7 +200,7 @@ def test_a_start_that_is_none_is_one_clear_line(tmp_path):
         run(tmp_path / "other", from_=str(tmp_path / "run"))
     (tmp_path / "words.pth").write_text("no weights")
     with pytest.raises(DataError, match=r"words\.pth: expected a file of weights alone"):
-        _start.weights_in(tmp_path / "words.pth")
+        starts.weights_in(tmp_path / "words.pth")
 
 
 def test_an_unknown_stage_is_one_clear_line(learnt, tmp_path):

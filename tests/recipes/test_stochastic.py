@@ -8,8 +8,8 @@ from torch import nn
 
 from fathom.errors import InputError
 from fathom.optim import constraints
-from fathom.recipes import _descent as descent
 from fathom.recipes import adam_failure, convexity, risk, sgd_decay, sparse_features, vectorisation
+from fathom.recipes.common import descent
 from fathom.records import RunFolder
 
 QUICK = {"device": "cpu", "threads": 1}

@@ -10,7 +10,6 @@ from scipy import integrate, optimize
 
 from fathom.errors import InputError, UnknownNameError
 from fathom.recipes import (
-    _descent,
     adadelta,
     gradient_descent,
     momentum,
@@ -20,6 +19,7 @@ from fathom.recipes import (
     preconditioning,
     saddle_points,
 )
+from fathom.recipes.common import descent
 
 
 def metrics(recipe, **changes):
@@ -101,8 +101,8 @@ def newton_path(function, start, updates, **remedies):
     def rule(parameters):
         return newton.Newton(parameters, function, **remedies)
 
-    who = _descent.Contender(title="", function=function, start=start, rule=rule)
-    return _descent.walk({"one": who}, updates)["one"]
+    who = descent.Contender(title="", function=function, start=start, rule=rule)
+    return descent.walk({"one": who}, updates)["one"]
 
 
 def test_one_step_of_newtons_method_solves_a_quadratic():
@@ -134,7 +134,7 @@ def test_without_line_search_a_convex_function_can_throw_it_out():
 def test_with_absolute_curvatures_and_line_search_the_value_always_falls():
     for start in (10.0, 2.0, -3.0, 13.0):
         path = newton_path(newton.wave, (start,), 12, absolute=True, backtrack=True)
-        values = _descent.values(newton.wave, path)
+        values = descent.values(newton.wave, path)
         assert (np.diff(values) <= 0).all()
         assert abs(newton.derivatives(newton.wave, float(path[-1, 0]), 1)[0]) < 1e-8
 
@@ -175,7 +175,7 @@ def test_the_error_shrinks_by_kappa_minus_one_over_kappa_plus_one(scale, correla
 def test_the_preconditioner_undoes_a_change_of_units():
     ends = [metrics(preconditioning, scale=scale, epochs=9)["train_scaled_loss"] for scale in (1.0, 3.0, 50.0)]
     first = [preconditioning.contenders(preconditioning.Config(scale=scale))["scaled"] for scale in (1.0, 3.0, 50.0)]
-    starts = [float(each.function(_descent.point(*each.start))) for each in first]
+    starts = [float(each.function(descent.point(*each.start))) for each in first]
     shares = [end / start for end, start in zip(ends, starts, strict=True)]
     assert shares == pytest.approx([shares[0]] * 3)
 
@@ -185,7 +185,7 @@ def test_any_rate_but_the_best_is_slower():
     factors = []
     for lr in (0.9, 1.0, 1.02):
         who = preconditioning.contenders(dataclasses.replace(config, lr=lr))["plain"]
-        way = _descent.walk({"plain": who}, 80)["plain"]
+        way = descent.walk({"plain": who}, 80)["plain"]
         factors.append(preconditioning.factor(preconditioning.lengths(config, "plain", way)))
     assert factors[1] == min(factors)
     assert len(set(factors)) == 3
@@ -266,7 +266,7 @@ def test_sgds_path_does():
 def test_a_surfaces_minima_are_where_it_says(name):
     surface = optimizer_race.SURFACES[name]
     for place in surface.minima:
-        value = surface.function(_descent.point(*place))
+        value = surface.function(descent.point(*place))
         assert float(value) == pytest.approx(surface.least, abs=1e-9)
         found = optimize.minimize(lambda x, f=surface.function: float(f(torch.tensor(x))), np.array(place) + 0.05)
         np.testing.assert_allclose(found.x, place, atol=1e-3)

@@ -8,8 +8,8 @@ from fathom import models, optim, recipes
 from fathom.cli import main
 from fathom.data.pairs import PAD
 from fathom.errors import DataError, InputError, RunFolderError
-from fathom.recipes import _translation as translation
-from fathom.recipes._transformer import build
+from fathom.recipes.common import translation
+from fathom.recipes.common.transformer import build
 from fathom.records import RunFolder
 from fathom.train.checkpoints import load_weights
 

@@ -8,7 +8,7 @@ from fathom import data
 from fathom.data.trees import Node, over, parse, written
 from fathom.errors import InputError
 from fathom.recipes import transformer_parse as recipe
-from fathom.recipes._linear_trees import bracket_f1, brackets, linear, nameless, right_branching, with_words
+from fathom.recipes.common.linear_trees import bracket_f1, brackets, linear, nameless, right_branching, with_words
 
 TREE = "(3 (2 it) (4 (2 is) (4 fine)))"
 

@@ -9,7 +9,7 @@ from fathom import recipes
 from fathom.cli import main
 from fathom.errors import InputError
 from fathom.metrics import corpus_bleu
-from fathom.recipes import _translation as translation
+from fathom.recipes.common import translation
 from fathom.records import RunFolder
 from fathom.train import evaluate
 

@@ -8,7 +8,7 @@ import torch
 
 from fathom import models
 from fathom.data.pair_text import learn
-from fathom.recipes._translator_exports import Teacher, Unrolled, of_pairs, read
+from fathom.recipes.common.translator_exports import Teacher, Unrolled, of_pairs, read
 from fathom.train.export import BATCHES, export
 
 SOURCE, TARGET, LONGEST = 13, 11, 5

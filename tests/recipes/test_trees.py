@@ -7,8 +7,8 @@ import torch
 
 from fathom import data, recipes
 from fathom.errors import DataError, InputError
-from fathom.recipes import _trees as on_trees
 from fathom.recipes import balanced_trees, rntn, tree_lstm, tree_rnn
+from fathom.recipes.common import trees as on_trees
 from fathom.records import RunFolder
 
 DATA = "sentiment-grammar,examples=60"

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from fathom.errors import InputError
-from fathom.recipes import _rivals as rivals
 from fathom.recipes import truncated_bptt as bptt
+from fathom.recipes.common import rivals
 from fathom.recipes.truncated_bptt import Truncated
 
 STEPS, BATCH, SPAN = 6, 2, 3

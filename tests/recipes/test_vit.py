@@ -4,7 +4,7 @@ from torch.nn import CrossEntropyLoss
 
 from fathom.errors import InputError
 from fathom.recipes import vit
-from fathom.recipes._by_size import Places
+from fathom.recipes.common.by_size import Places
 
 CONFIG = vit.Config(
     sizes=(8, 24),

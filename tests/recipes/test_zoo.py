@@ -19,7 +19,7 @@ from fathom.recipes import (
     resnet18,
     shortcut_options,
 )
-from fathom.recipes._compared import first
+from fathom.recipes.common.compared import first
 from fathom.records import RunFolder
 
 QUICK = {"device": "cpu", "threads": 1, "epochs": 1}

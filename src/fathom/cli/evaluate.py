@@ -12,7 +12,7 @@ from fathom.errors import InputError
 from fathom.records import RunFolder
 
 if TYPE_CHECKING:
-    from fathom.recipes._inside import Inside
+    from fathom.recipes.common.inside import Inside
 
 
 def main(argv: Sequence[str]) -> int:
@@ -78,12 +78,12 @@ def _parser() -> Parser:
 
 
 def _attention(folder: RunFolder, module: Any, words: Any) -> int:
-    from fathom.recipes import _attended
+    from fathom.recipes.common import attended
 
     settings(folder, module.Config)
     with stdout_for_json(words.json), quiet_data(words.quiet):
-        looks = _attended.of_run(module, folder, words.attention)
-        drawn = [str(path) for path in _attended.draw(folder, looks)]
+        looks = attended.of_run(module, folder, words.attention)
+        drawn = [str(path) for path in attended.draw(folder, looks)]
     if words.json:
         layers = [layer.plain() for layer in looks]
         print_json({"recipe": folder.recipe, "folder": str(folder.path), "attention": layers, "pictures": drawn})
@@ -93,9 +93,9 @@ def _attention(folder: RunFolder, module: Any, words: Any) -> int:
 
 
 def _look(folder: RunFolder, module: Any, words: Any) -> "Inside":
-    from fathom.recipes import _inside
+    from fathom.recipes.common import inside
 
-    return _inside.look(folder, module, words.layer, words.image)
+    return inside.look(folder, module, words.layer, words.image)
 
 
 def _print_inside(inside: "Inside", *, quiet: bool) -> None:

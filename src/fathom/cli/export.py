@@ -43,11 +43,11 @@ def main(argv: Sequence[str]) -> int:
     module = recipes.load(folder.recipe)
     settings(folder, module.Config)
     file = _new_file(words.out or folder.path / f"model{SUFFIXES[words.format]}", words.format)
-    from fathom.recipes import _exports
+    from fathom.recipes.common import exports
     from fathom.train.export import EXAMPLES, export
 
     with stdout_for_json(words.json), quiet_data(words.quiet):
-        what = _exports.of_run(module, folder)
+        what = exports.of_run(module, folder)
         done = export(what, file, words.format)
     checked = {
         "largest_difference": done.largest_difference,

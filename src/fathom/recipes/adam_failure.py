@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from fathom import optim
 from fathom.data import Batches
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _descent as descent
-from fathom.recipes._inputs import numbers
+from fathom.recipes.common import descent
+from fathom.recipes.common.inputs import numbers
 from fathom.records import DataUsed, Prediction, Result, RunFolder
 from fathom.train import Listener, load_checkpoint
 from fathom.train.experiment import conduct, measured_again, prepare

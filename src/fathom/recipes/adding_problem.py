@@ -14,9 +14,7 @@ from torch import nn
 
 from fathom import data, optim
 from fathom.layers.recurrent_start import forget_bias_, identity_
-from fathom.recipes import _adding as adding
-from fathom.recipes import _contest as contest
-from fathom.recipes import _rivals as rivals
+from fathom.recipes.common import adding, contest, rivals
 from fathom.recipes.gates import open_gates
 from fathom.records import RunFolder
 from fathom.registry import unknown

@@ -20,10 +20,10 @@ from fathom.errors import InputError
 from fathom.models.headed_attention import SelfAttention
 from fathom.models.model import Model
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _contest as contest
 from fathom.recipes import gates
-from fathom.recipes._contest_recipe import ContestRecipe
-from fathom.recipes._rivals import RivalConfig
+from fathom.recipes.common import contest
+from fathom.recipes.common.contest_recipe import ContestRecipe
+from fathom.recipes.common.rivals import RivalConfig
 from fathom.records import Prediction, RunFolder
 
 SECTION = "Vaswani et al. 2017, section 4; d2l-zh 10.6"

@@ -19,10 +19,9 @@ from fathom.models.model import Model
 from fathom.models.parts import check_choice
 from fathom.plot.attention import attention_over_items
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _contest as contest
-from fathom.recipes import _rivals as rivals
-from fathom.recipes._classifier import load_splits as load_pictures
-from fathom.recipes._contest_recipe import ContestRecipe, said_by
+from fathom.recipes.common import contest, rivals
+from fathom.recipes.common.classifier import load_splits as load_pictures
+from fathom.recipes.common.contest_recipe import ContestRecipe, said_by
 from fathom.records import Prediction, RunFolder, replacing
 from fathom.train import TrainConfig
 

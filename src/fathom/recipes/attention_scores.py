@@ -19,9 +19,8 @@ from fathom.layers.composed import layer
 from fathom.models.model import Model
 from fathom.plot.attention import attention_maps
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _contest as contest
-from fathom.recipes import _rivals as rivals
-from fathom.recipes._contest_recipe import ContestRecipe, named_at_start
+from fathom.recipes.common import contest, rivals
+from fathom.recipes.common.contest_recipe import ContestRecipe, named_at_start
 from fathom.records import RunFolder
 from fathom.train import TrainConfig
 from fathom.train.experiment import prepare

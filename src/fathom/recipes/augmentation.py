@@ -16,9 +16,9 @@ from fathom.data import augment
 from fathom.errors import InputError, MissingExtraError
 from fathom.plot.panels import Panel, panels
 from fathom.plot.variations import picture_rows
-from fathom.recipes import _contest as contest
-from fathom.recipes._classifier import pictured
-from fathom.recipes._compared import ComparedConfig, Comparison
+from fathom.recipes.common import contest
+from fathom.recipes.common.classifier import pictured
+from fathom.recipes.common.compared import ComparedConfig, Comparison
 from fathom.records import RunFolder
 
 SECTION = "d2l-zh 13.1"

@@ -17,8 +17,8 @@ from fathom.models.tree_lstm import TreeLSTM
 from fathom.ops.trees import HEIGHT, roots, shaped
 from fathom.plot.panels import Panel, panels
 from fathom.plot.trees import draw_trees
-from fathom.recipes import _contest as contest
-from fathom.recipes import _trees as on_trees
+from fathom.recipes.common import contest
+from fathom.recipes.common import trees as on_trees
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener, load_model
 from fathom.train.experiment import conduct, describe, measured_again, prepare

@@ -15,8 +15,8 @@ from torch.nn.functional import cross_entropy
 from fathom import data, models
 from fathom.errors import InputError
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _contest as contest
-from fathom.recipes._compared import ComparedConfig, Comparison
+from fathom.recipes.common import contest
+from fathom.recipes.common.compared import ComparedConfig, Comparison
 from fathom.records import Result, RunFolder
 from fathom.seeding import generator
 

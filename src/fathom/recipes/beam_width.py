@@ -11,8 +11,8 @@ from torch import Tensor
 from fathom.data.pairs import PairDataset
 from fathom.errors import InputError
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _translation as translation
-from fathom.recipes._translation import RecurrentConfig
+from fathom.recipes.common import translation
+from fathom.recipes.common.translation import RecurrentConfig
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener, experiment
 from fathom.train.experiment import Task, measured_again

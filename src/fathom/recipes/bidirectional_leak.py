@@ -17,10 +17,8 @@ from torch.nn.functional import cross_entropy
 
 from fathom import data, decoding
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _contest as contest
-from fathom.recipes import _language as language
-from fathom.recipes import _rivals as rivals
-from fathom.recipes._contest_recipe import ContestRecipe
+from fathom.recipes.common import contest, language, rivals
+from fathom.recipes.common.contest_recipe import ContestRecipe
 from fathom.records import Prediction, RunFolder
 
 SECTION = "d2l-zh 9.4.3"

@@ -18,11 +18,9 @@ from fathom.data.tokens import letters_only
 from fathom.errors import DataError, InputError
 from fathom.models.recurrent_tagger import RecurrentTagger
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _contest as contest
-from fathom.recipes import _language as language
-from fathom.recipes import _rivals as rivals
-from fathom.recipes._contest_recipe import ContestRecipe, by_share
-from fathom.recipes._matched import matched, parameters
+from fathom.recipes.common import contest, language, rivals
+from fathom.recipes.common.contest_recipe import ContestRecipe, by_share
+from fathom.recipes.common.matched import matched, parameters
 from fathom.records import Prediction, RunFolder
 
 SECTION = "Goodfellow et al. 2016, 10.3"

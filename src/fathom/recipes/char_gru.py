@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from fathom.recipes._language import LanguageConfig
-from fathom.recipes._language_model import LanguageModel
+from fathom.recipes.common.language import LanguageConfig
+from fathom.recipes.common.language_model import LanguageModel
 
 SECTION = "d2l-zh 9.1"
 DATA = "time-machine,tokens=10000"  # of which the book takes the first so many

@@ -7,8 +7,8 @@ from typing import Any
 from torch import nn
 
 from fathom import models
-from fathom.recipes import _kaggle as kaggle
-from fathom.recipes._classifier import pictured
+from fathom.recipes.common import kaggle
+from fathom.recipes.common.classifier import pictured
 
 SECTION = "d2l-zh 13.13"
 DATA = "cifar10-tiny"

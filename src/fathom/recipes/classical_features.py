@@ -14,10 +14,9 @@ from fathom.errors import InputError
 from fathom.models.initialise import kaiming
 from fathom.models.lenet import lenet
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _contest as contest
-from fathom.recipes import _designed as designed
-from fathom.recipes._classifier import load_splits
-from fathom.recipes._contest_recipe import ContestRecipe
+from fathom.recipes.common import contest, designed
+from fathom.recipes.common.classifier import load_splits
+from fathom.recipes.common.contest_recipe import ContestRecipe
 from fathom.records import Result, RunFolder
 from fathom.train import Listener, TrainConfig
 from fathom.train.experiment import conduct, describe, prepare

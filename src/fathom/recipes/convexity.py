@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from fathom import optim, seeding
 from fathom.optim import constraints, convexity, projections
 from fathom.plot.regions import Region, regions
-from fathom.recipes import _descent as descent
+from fathom.recipes.common import descent
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener
 

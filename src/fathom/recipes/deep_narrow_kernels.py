@@ -13,7 +13,7 @@ from fathom import data, models
 from fathom.errors import InputError
 from fathom.models.initialise import kaiming
 from fathom.models.measure import measure as cost_of
-from fathom.recipes._compared import Comparison, SmallPicturesConfig, draw_by_cost
+from fathom.recipes.common.compared import Comparison, SmallPicturesConfig, draw_by_cost
 from fathom.records import RunFolder
 
 SECTION = "d2l-zh 7.2; Simonyan and Zisserman 2014"

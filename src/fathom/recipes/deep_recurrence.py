@@ -17,10 +17,9 @@ from torch import nn
 from fathom import data, models, plot
 from fathom.models.deep_recurrent import DEPTHS, DeepRecurrent
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _contest as contest
-from fathom.recipes import _rivals as rivals
-from fathom.recipes._contest_recipe import named_at_start
-from fathom.recipes._matched import matched, parameters
+from fathom.recipes.common import contest, rivals
+from fathom.recipes.common.contest_recipe import named_at_start
+from fathom.recipes.common.matched import matched, parameters
 from fathom.recipes.gradient_by_lag import norms, reaches
 from fathom.records import RunFolder
 from fathom.train.experiment import prepare

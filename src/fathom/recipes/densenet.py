@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import nn
 
-from fathom.recipes._classifier import Classifier, PictureConfig
-from fathom.recipes._zoo import as_in_the_book
+from fathom.recipes.common.classifier import Classifier, PictureConfig
+from fathom.recipes.common.zoo import as_in_the_book
 
 SECTION = "d2l-zh 7.7"
 DATA = "fashion-mnist"

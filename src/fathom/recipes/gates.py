@@ -16,9 +16,8 @@ from fathom.data import recall
 from fathom.data.loading import parse
 from fathom.errors import InputError
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _contest as contest
-from fathom.recipes import _rivals as rivals
-from fathom.recipes._contest_recipe import ContestRecipe
+from fathom.recipes.common import contest, rivals
+from fathom.recipes.common.contest_recipe import ContestRecipe
 from fathom.records import Prediction, RunFolder
 
 SECTION = "d2l-zh 9.1"

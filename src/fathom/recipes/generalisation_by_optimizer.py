@@ -16,10 +16,9 @@ from fathom.errors import InputError
 from fathom.layers import namespace
 from fathom.models.mlp import mlp
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _contest as contest
-from fathom.recipes import _stability as stability
-from fathom.recipes._classifier import count_inputs, load_splits
-from fathom.recipes._contest_recipe import ContestRecipe
+from fathom.recipes.common import contest, stability
+from fathom.recipes.common.classifier import count_inputs, load_splits
+from fathom.recipes.common.contest_recipe import ContestRecipe
 from fathom.records import Result, RunFolder
 from fathom.train import Listener, TrainConfig
 from fathom.train.events import Progress

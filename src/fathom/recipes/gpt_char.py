@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from fathom.recipes._gpt import GPTConfig
-from fathom.recipes._language_model import LanguageModel
+from fathom.recipes.common.gpt import GPTConfig
+from fathom.recipes.common.language_model import LanguageModel
 
 SECTION = "Radford et al. 2018"
 DATA = "tiny-shakespeare"

@@ -15,8 +15,8 @@ from torch.nn.functional import cross_entropy
 
 from fathom import data
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _rivals as rivals
-from fathom.recipes._contest_recipe import named_at_start
+from fathom.recipes.common import rivals
+from fathom.recipes.common.contest_recipe import named_at_start
 from fathom.records import RunFolder
 from fathom.train.experiment import prepare
 

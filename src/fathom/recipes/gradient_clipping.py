@@ -18,10 +18,9 @@ from fathom.layers.recurrent_start import gaussian_
 from fathom.ops.norm_preserving import omega
 from fathom.ops.sequences import rnn
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _contest as contest
-from fathom.recipes import _rivals as rivals
 from fathom.recipes import gates
-from fathom.recipes._contest_recipe import ContestRecipe
+from fathom.recipes.common import contest, rivals
+from fathom.recipes.common.contest_recipe import ContestRecipe
 from fathom.records import Prediction, RunFolder
 from fathom.train.supervised import Measure
 

@@ -12,8 +12,7 @@ from torch import Tensor
 
 from fathom.plot.descents import Terrain, terrains
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _curvature as curvature
-from fathom.recipes import _descent as descent
+from fathom.recipes.common import curvature, descent
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener
 

@@ -17,9 +17,7 @@ from fathom.layers.recurrent_start import gaussian_
 from fathom.ops.recurrence import rnn_by_steps
 from fathom.optim.hessian_free import Forward, HessianFree, Report
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _adding as adding
-from fathom.recipes import _contest as contest
-from fathom.recipes import _rivals as rivals
+from fathom.recipes.common import adding, contest, rivals
 from fathom.recipes.gates import open_gates
 from fathom.records import RunFolder
 from fathom.train.supervised import Measure

@@ -14,10 +14,9 @@ from typing import Any
 from torch import nn
 
 from fathom import data, models, plot
-from fathom.recipes import _contest as contest
-from fathom.recipes import _stability as stability
-from fathom.recipes._classifier import count_inputs
-from fathom.recipes._contest_recipe import ContestRecipe
+from fathom.recipes.common import contest, stability
+from fathom.recipes.common.classifier import count_inputs
+from fathom.recipes.common.contest_recipe import ContestRecipe
 from fathom.records import RunFolder
 from fathom.train import TrainConfig
 

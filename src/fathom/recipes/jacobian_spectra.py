@@ -22,9 +22,8 @@ from fathom.ops.jacobians import Transition, along, lyapunov_exponents, mean_fie
 from fathom.ops.linear import linear
 from fathom.ops.recurrence import gru_step, lstm_step, rnn_step
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _adding as adding
-from fathom.recipes import _rivals as rivals
-from fathom.recipes._contest_recipe import named_at_start
+from fathom.recipes.common import adding, rivals
+from fathom.recipes.common.contest_recipe import named_at_start
 from fathom.records import RunFolder
 from fathom.train.experiment import prepare
 

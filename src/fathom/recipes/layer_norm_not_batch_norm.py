@@ -20,10 +20,9 @@ from fathom.errors import InputError
 from fathom.layers import namespace
 from fathom.models.model import Model
 from fathom.plot import bars
-from fathom.recipes import _language as language
-from fathom.recipes import _rivals as rivals
-from fathom.recipes._attended import Looks, of_blocks
-from fathom.recipes._language_model import SIGNS
+from fathom.recipes.common import language, rivals
+from fathom.recipes.common.attended import Looks, of_blocks
+from fathom.recipes.common.language_model import SIGNS
 from fathom.records import RunFolder
 
 SECTION = "Vaswani et al. 2017, section 3.1; d2l-zh 10.7"

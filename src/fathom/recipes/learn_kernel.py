@@ -15,7 +15,7 @@ from fathom import seeding
 from fathom.ops.convolution import conv2d
 from fathom.plot.panels import Panel, panels
 from fathom.plot.windows import fields
-from fathom.recipes import _descent as descent
+from fathom.recipes.common import descent
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener
 

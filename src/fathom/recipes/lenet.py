@@ -8,7 +8,7 @@ from torch import nn
 
 from fathom import models
 from fathom.models.initialise import xavier
-from fathom.recipes._classifier import Classifier, PictureConfig
+from fathom.recipes.common.classifier import Classifier, PictureConfig
 
 SECTION = "d2l-zh 6.6"
 DATA = "fashion-mnist"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from fathom.recipes._classifier import Classifier, PictureConfig
+from fathom.recipes.common.classifier import Classifier, PictureConfig
 from fathom.recipes.lenet import WISHES, build
 
 SECTION = "LeCun et al. 1998"

@@ -11,9 +11,8 @@ from torch import nn
 
 from fathom import models, plot
 from fathom.models.initialise import normal
-from fathom.recipes import _exports
-from fathom.recipes import _regression as regression
-from fathom.recipes._inputs import encode
+from fathom.recipes.common import exports, regression
+from fathom.recipes.common.inputs import encode
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener, TrainConfig, experiment, load_model
 from fathom.train.experiment import Task, describe
@@ -112,8 +111,8 @@ def predict(folder: RunFolder, source: str | Path) -> Prediction:
 def exportable(folder: RunFolder) -> Exportable:
     """The best model of a run, to be handed over."""
     build_again = partial(build, Config(**folder.config).for_reading(), folder.data)
-    meaning = _exports.target_in_words(folder.data)
-    return _exports.of_examples(folder, trained(folder), build_again, output="y", meaning=meaning)
+    meaning = exports.target_in_words(folder.data)
+    return exports.of_examples(folder, trained(folder), build_again, output="y", meaning=meaning)
 
 
 def draw(folder: RunFolder) -> list[Path]:

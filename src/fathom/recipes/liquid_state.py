@@ -14,8 +14,8 @@ from fathom.errors import InputError
 from fathom.ops.reservoir import Ridge
 from fathom.ops.spiking import integrate_and_fire, liquid_column, traces
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _contest as contest
-from fathom.recipes._contest_recipe import ContestRecipe, said_by
+from fathom.recipes.common import contest
+from fathom.recipes.common.contest_recipe import ContestRecipe, said_by
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener, TrainConfig
 

@@ -16,8 +16,8 @@ from fathom.errors import InputError
 from fathom.layers import namespace
 from fathom.models.initialise import normal
 from fathom.plot.panels import Panel, gradient_arrows, panels
-from fathom.recipes import _regression as regression
-from fathom.recipes._inputs import encode
+from fathom.recipes.common import regression
+from fathom.recipes.common.inputs import encode
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener, TrainConfig, experiment, load_model
 from fathom.train.experiment import Task, describe

@@ -15,9 +15,8 @@ from fathom import data, models, optim
 from fathom.errors import InputError
 from fathom.models.lenet import lenet
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _contest as contest
-from fathom.recipes import _stability as stability
-from fathom.recipes._contest_recipe import ContestRecipe
+from fathom.recipes.common import contest, stability
+from fathom.recipes.common.contest_recipe import ContestRecipe
 from fathom.records import RunFolder
 from fathom.train import TrainConfig
 from fathom.train.supervised import Measure

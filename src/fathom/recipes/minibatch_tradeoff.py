@@ -13,8 +13,8 @@ from fathom import data, models, optim
 from fathom.errors import InputError
 from fathom.models.initialise import normal
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _regression as regression
-from fathom.recipes._inputs import encode
+from fathom.recipes.common import regression
+from fathom.recipes.common.inputs import encode
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener, TrainConfig, load_checkpoint, load_model
 from fathom.train.config import STEP_FIELDS

@@ -11,7 +11,7 @@ from torch.func import functional_call
 from fathom import models
 from fathom.errors import InputError
 from fathom.models.initialise import normal
-from fathom.recipes._classifier import Classifier, count_inputs
+from fathom.recipes.common.classifier import Classifier, count_inputs
 from fathom.train import TrainConfig
 
 SECTION = "d2l-zh 4.6"

@@ -15,7 +15,7 @@ from fathom.errors import InputError
 from fathom.plot.charts import heatmap
 from fathom.plot.descents import Terrain, terrains
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _descent as descent
+from fathom.recipes.common import descent
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener
 

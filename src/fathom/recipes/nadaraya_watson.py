@@ -17,8 +17,8 @@ from fathom.models.kernel_regression import KernelRegression
 from fathom.ops.kernel_regression import kernel_weights, left_out_error, nadaraya_watson
 from fathom.plot.attention import attention_maps
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _regression as regression
-from fathom.recipes._inputs import encode
+from fathom.recipes.common import regression
+from fathom.recipes.common.inputs import encode
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener, TrainConfig, experiment, load_model
 from fathom.train.experiment import Task

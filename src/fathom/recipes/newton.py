@@ -13,7 +13,7 @@ from torch import Tensor
 from fathom.optim.convexity import hessian
 from fathom.plot.descents import Terrain, terrains
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _descent as descent
+from fathom.recipes.common import descent
 from fathom.recipes.gradient_descent import wave
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener

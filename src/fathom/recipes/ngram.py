@@ -14,7 +14,7 @@ from fathom import data
 from fathom.data.ngrams import NGramModel
 from fathom.errors import DataError, InputError
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _language as language
+from fathom.recipes.common import language
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener, TrainConfig, evaluate, experiment, load_model
 from fathom.train.experiment import Task, held_out, measured_again

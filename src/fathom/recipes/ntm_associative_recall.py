@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fathom.data import memory_tasks
 from fathom.errors import InputError
-from fathom.recipes import _turing as turing
+from fathom.recipes.common import turing
 
 SECTION = "Goodfellow et al. 2016, 10.12; Graves et al. 2014, 4.3"
 DATA = "associative-recall"

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from fathom.data import memory_tasks
-from fathom.recipes import _turing as turing
+from fathom.recipes.common import turing
 
 SECTION = "Goodfellow et al. 2016, 10.12; Graves et al. 2014, 4.1"
 DATA = "copy"

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from fathom import optim
 from fathom.plot.descents import Terrain, animate, spread_frames, terrains
-from fathom.recipes import _descent as descent
-from fathom.recipes._stability import known_names
+from fathom.recipes.common import descent
+from fathom.recipes.common.stability import known_names
 from fathom.recipes.momentum import bowl
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener

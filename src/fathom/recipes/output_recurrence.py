@@ -22,9 +22,9 @@ from fathom.data import feedback
 from fathom.errors import InputError
 from fathom.models.output_recurrent import OutputRecurrent
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _rivals as rivals
-from fathom.recipes._contest_recipe import ContestRecipe, by_share
-from fathom.recipes._matched import matched, parameters
+from fathom.recipes.common import rivals
+from fathom.recipes.common.contest_recipe import ContestRecipe, by_share
+from fathom.recipes.common.matched import matched, parameters
 from fathom.recipes.gates import encode
 from fathom.records import Prediction, RunFolder, dump_json, load_json, write_text
 from fathom.train.experiment import prepare

@@ -15,7 +15,7 @@ from fathom.data.loading import parse
 from fathom.data.pairs import RESERVED, Coder, PairDataset, side
 from fathom.errors import DataError, InputError
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _regression as regression
+from fathom.recipes.common import regression
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener, TrainConfig, evaluate, experiment, load_model
 from fathom.train.experiment import Task, describe, held_out, measured_again

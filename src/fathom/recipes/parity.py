@@ -16,9 +16,8 @@ from torch.nn.functional import cross_entropy
 from fathom import data, metrics
 from fathom.errors import InputError
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _contest as contest
-from fathom.recipes import _rivals as rivals
-from fathom.recipes._contest_recipe import ContestRecipe, by_share
+from fathom.recipes.common import contest, rivals
+from fathom.recipes.common.contest_recipe import ContestRecipe, by_share
 from fathom.records import Prediction, RunFolder
 from fathom.train.supervised import Measure
 

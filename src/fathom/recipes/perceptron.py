@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from fathom import data, models, plot
 from fathom.errors import InputError
-from fathom.recipes import _exports
-from fathom.recipes._inputs import encode
+from fathom.recipes.common import exports
+from fathom.recipes.common.inputs import encode
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener, Progress, TrainConfig, load_model
 from fathom.train.config import STEP_FIELDS
@@ -207,7 +207,7 @@ def exportable(folder: RunFolder) -> Exportable:
     """A run's perceptron as it was at the end, to be handed over."""
     again = partial(build, Config(**folder.config), folder.data)
     meaning = "the score: above 0 is the second of `classes`, else the first"
-    return _exports.of_examples(folder, trained(folder), again, output="score", meaning=meaning)
+    return exports.of_examples(folder, trained(folder), again, output="score", meaning=meaning)
 
 
 # --- pictures -------------------------------------------------------------------------------------------------------

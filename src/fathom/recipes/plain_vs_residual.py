@@ -16,8 +16,8 @@ from fathom.errors import InputError
 from fathom.models.highway_cifar import highway_cifar
 from fathom.models.resnet_cifar import of_depth
 from fathom.plot.panels import Panel, panels
-from fathom.recipes._classifier import pictured
-from fathom.recipes._compared import BOLD_AND_THIN, Comparison, SmallPicturesConfig, error_panel, errors
+from fathom.recipes.common.classifier import pictured
+from fathom.recipes.common.compared import BOLD_AND_THIN, Comparison, SmallPicturesConfig, error_panel, errors
 from fathom.records import Result, RunFolder
 from fathom.seeding import seed_everything
 

@@ -11,9 +11,8 @@ from torch import Tensor, nn
 
 from fathom import data, models, plot
 from fathom.errors import InputError
-from fathom.recipes import _exports
-from fathom.recipes import _regression as regression
-from fathom.recipes._inputs import numbers
+from fathom.recipes.common import exports, regression
+from fathom.recipes.common.inputs import numbers
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener, TrainConfig, experiment, load_model
 from fathom.train.experiment import Task, describe
@@ -134,7 +133,7 @@ def predict(folder: RunFolder, source: str | Path) -> Prediction:
 def exportable(folder: RunFolder) -> Exportable:
     """A run's polynomials side by side as they were at the end, to be handed over."""
     again = partial(build, Config(**folder.config), folder.data)
-    return _exports.of_examples(
+    return exports.of_examples(
         folder,
         load_model(folder, again, best=False),
         again,

@@ -17,8 +17,8 @@ from fathom import data, metrics, models
 from fathom.errors import InputError
 from fathom.plot.panels import Panel, panels
 from fathom.plot.windows import fields
-from fathom.recipes import _contest as contest
-from fathom.recipes._contest_recipe import ContestRecipe
+from fathom.recipes.common import contest
+from fathom.recipes.common.contest_recipe import ContestRecipe
 from fathom.records import Result, RunFolder
 from fathom.train import TrainConfig, evaluate
 

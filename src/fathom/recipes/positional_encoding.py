@@ -19,11 +19,10 @@ from fathom.layers.positions import sinusoids
 from fathom.models.model import Model
 from fathom.models.transformer_blocks import EncoderBlock, Positions
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _contest as contest
-from fathom.recipes import _rivals as rivals
 from fathom.recipes import gates
-from fathom.recipes._attended import Looks, of_blocks
-from fathom.recipes._contest_recipe import ContestRecipe
+from fathom.recipes.common import contest, rivals
+from fathom.recipes.common.attended import Looks, of_blocks
+from fathom.recipes.common.contest_recipe import ContestRecipe
 from fathom.records import Prediction, RunFolder
 
 SECTION = "d2l-zh 10.6; Vaswani et al. 2017, section 3.5"

@@ -19,9 +19,9 @@ from fathom.errors import InputError
 from fathom.models.receptive_field import Field, gradient_field, receptive_fields
 from fathom.plot.panels import Panel, panels
 from fathom.plot.windows import fields
-from fathom.recipes import _contest as contest
-from fathom.recipes._classifier import load_splits
-from fathom.recipes._contest_recipe import ContestRecipe
+from fathom.recipes.common import contest
+from fathom.recipes.common.classifier import load_splits
+from fathom.recipes.common.contest_recipe import ContestRecipe
 from fathom.records import Result, RunFolder
 from fathom.train import TrainConfig
 

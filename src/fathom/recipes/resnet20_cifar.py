@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from fathom import models
-from fathom.recipes._classifier import Classifier, PictureConfig, pictured
+from fathom.recipes.common.classifier import Classifier, PictureConfig, pictured
 
 SECTION = "He et al. 2015, 4.2"
 DATA = "cifar10"

@@ -14,7 +14,7 @@ from torch import Tensor
 from fathom import optim, seeding
 from fathom.plot.descents import Terrain, terrains
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _descent as descent
+from fathom.recipes.common import descent
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fathom.models.rntn import RNTN
-from fathom.recipes._trees import TreeConfig, TreeRecipe
+from fathom.recipes.common.trees import TreeConfig, TreeRecipe
 
 SECTION = "Goodfellow et al. 2016, 10.6; Socher et al. 2013"
 DATA = "sst-trees"

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from fathom.recipes._translation import RecurrentConfig, recurrent
-from fathom.recipes._translator import Translator
+from fathom.recipes.common.translation import RecurrentConfig, recurrent
+from fathom.recipes.common.translator import Translator
 
 SECTION = "d2l-zh 9.5–9.7"
 DATA = "eng-fra,pairs=600,steps=10,test=0"  # of which the book takes the first so many, and holds none out

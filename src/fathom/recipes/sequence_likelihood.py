@@ -16,10 +16,8 @@ from torch import Tensor, nn
 from fathom import data, models, seeding
 from fathom.errors import DataError, InputError
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _contest as contest
-from fathom.recipes import _language as language
-from fathom.recipes import _rivals as rivals
-from fathom.recipes._contest_recipe import ContestRecipe
+from fathom.recipes.common import contest, language, rivals
+from fathom.recipes.common.contest_recipe import ContestRecipe
 from fathom.records import Prediction, RunFolder
 
 SECTION = "Goodfellow et al. 2016, 10.2.3"

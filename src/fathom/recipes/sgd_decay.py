@@ -13,8 +13,8 @@ from torch import Tensor
 from fathom import optim
 from fathom.plot.descents import Terrain, terrains
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _descent as descent
-from fathom.recipes._inputs import numbers
+from fathom.recipes.common import descent
+from fathom.recipes.common.inputs import numbers
 from fathom.recipes.gradient_descent import bowl
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener

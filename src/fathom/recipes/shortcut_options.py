@@ -10,8 +10,8 @@ from torch import nn
 from fathom import models
 from fathom.errors import InputError
 from fathom.models.resnet_cifar import of_depth
-from fathom.recipes._classifier import pictured
-from fathom.recipes._compared import Comparison, SmallPicturesConfig, draw_by_cost
+from fathom.recipes.common.classifier import pictured
+from fathom.recipes.common.compared import Comparison, SmallPicturesConfig, draw_by_cost
 from fathom.recipes.plain_vs_residual import is_depth
 from fathom.records import RunFolder
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from fathom import models, plot
 from fathom.models.initialise import normal
-from fathom.recipes._classifier import Classifier, count_inputs
+from fathom.recipes.common.classifier import Classifier, count_inputs
 from fathom.records import RunFolder
 from fathom.train import TrainConfig
 

@@ -14,8 +14,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from fathom import optim, seeding
 from fathom.data import Batches
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _descent as descent
-from fathom.recipes._inputs import numbers
+from fathom.recipes.common import descent
+from fathom.recipes.common.inputs import numbers
 from fathom.records import DataUsed, Prediction, Result, RunFolder
 from fathom.train import Listener, load_model
 from fathom.train.experiment import conduct, measured_again, prepare

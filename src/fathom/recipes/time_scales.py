@@ -15,9 +15,8 @@ from fathom import data, models
 from fathom.errors import InputError
 from fathom.models.time_scale_rnn import KINDS, TimeScaleRNN
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _contest as contest
-from fathom.recipes import _rivals as rivals
-from fathom.recipes._contest_recipe import ContestRecipe
+from fathom.recipes.common import contest, rivals
+from fathom.recipes.common.contest_recipe import ContestRecipe
 from fathom.records import RunFolder
 
 SECTION = "Goodfellow et al. 2016, 10.9; Koutník et al. 2014"

@@ -15,12 +15,10 @@ from fathom import optim
 from fathom.errors import InputError
 from fathom.plot import bars
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _contest as contest
-from fathom.recipes import _transformer as transformer
-from fathom.recipes import _translation as translation
-from fathom.recipes._attended import Looks
-from fathom.recipes._transformer import TransformerConfig
-from fathom.recipes._translating_nets import (
+from fathom.recipes.common import contest, transformer, translation
+from fathom.recipes.common.attended import Looks
+from fathom.recipes.common.transformer import TransformerConfig
+from fathom.recipes.common.translating_nets import (
     UNUSED,
     Translating,
     TranslatorContest,

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from fathom.recipes import transformer_base
-from fathom.recipes._transformer import build
-from fathom.recipes._translator import Translator
+from fathom.recipes.common.transformer import build
+from fathom.recipes.common.translator import Translator
 
 SECTION = "Vaswani et al. 2017, sections 5 and 6"
 DATA = "wmt14-en-de,unit=subword,vocab=37000,shared=true,clean=plain,steps=256"

@@ -15,10 +15,10 @@ from fathom.data.pairs import PairDataset
 from fathom.data.trees import Node
 from fathom.errors import InputError
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _translation as translation
-from fathom.recipes._attended import Looks
-from fathom.recipes._linear_trees import bracket_f1, brackets, linear, nameless, right_branching, with_words
-from fathom.recipes._transformer import TransformerConfig, build
+from fathom.recipes.common import translation
+from fathom.recipes.common.attended import Looks
+from fathom.recipes.common.linear_trees import bracket_f1, brackets, linear, nameless, right_branching, with_words
+from fathom.recipes.common.transformer import TransformerConfig, build
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener, experiment
 from fathom.train.experiment import Task, measured_again

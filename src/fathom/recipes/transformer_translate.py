@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from fathom.recipes._transformer import TransformerConfig, build
-from fathom.recipes._translator import Translator
+from fathom.recipes.common.transformer import TransformerConfig, build
+from fathom.recipes.common.translator import Translator
 
 SECTION = "d2l-zh 10.7; Vaswani et al. 2017"
 DATA = "eng-fra,pairs=600,steps=10,test=0"

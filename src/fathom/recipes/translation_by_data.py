@@ -19,14 +19,11 @@ from fathom.data.pair_batches import PairBatches
 from fathom.data.pairs import PairDataset, shares
 from fathom.errors import InputError
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _contest as contest
-from fathom.recipes import _stability as stability
-from fathom.recipes import _transformer as transformer
-from fathom.recipes import _translating_nets as translating
-from fathom.recipes import _translation as translation
-from fathom.recipes._matched import parameters
-from fathom.recipes._transformer import TransformerConfig
-from fathom.recipes._translation import Build, RecurrentConfig, recurrent
+from fathom.recipes.common import contest, stability, transformer, translation
+from fathom.recipes.common import translating_nets as translating
+from fathom.recipes.common.matched import parameters
+from fathom.recipes.common.transformer import TransformerConfig
+from fathom.recipes.common.translation import Build, RecurrentConfig, recurrent
 from fathom.records import Result, RunFolder
 
 SECTION = "Koehn and Knowles 2017, section 3.2"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fathom.models.tree_lstm import TreeLSTM
-from fathom.recipes._trees import TreeConfig, TreeRecipe
+from fathom.recipes.common.trees import TreeConfig, TreeRecipe
 
 SECTION = "Goodfellow et al. 2016, 10.6; Tai et al. 2015"
 DATA = "sst-trees"

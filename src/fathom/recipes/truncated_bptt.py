@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 from fathom import data
 from fathom.errors import InputError
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _rivals as rivals
+from fathom.recipes.common import rivals
 from fathom.records import RunFolder
 from fathom.train.experiment import prepare
 

@@ -20,8 +20,8 @@ from fathom import data
 from fathom.ops.discrete_sequences import table_parameters
 from fathom.plot.panels import Panel, panels
 from fathom.plot.unfolded import Edge, Pattern, graphs
-from fathom.recipes import _rivals as rivals
-from fathom.recipes._matched import parameters
+from fathom.recipes.common import rivals
+from fathom.recipes.common.matched import parameters
 from fathom.records import RunFolder
 
 SECTION = "Goodfellow et al. 2016, 10.1 and 10.2.3"

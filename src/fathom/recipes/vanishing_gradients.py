@@ -19,10 +19,9 @@ from torch.nn.functional import cross_entropy
 
 from fathom import data, models, seeding
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _contest as contest
-from fathom.recipes import _stability as stability
-from fathom.recipes._classifier import count_inputs
-from fathom.recipes._contest_recipe import ContestRecipe
+from fathom.recipes.common import contest, stability
+from fathom.recipes.common.classifier import count_inputs
+from fathom.recipes.common.contest_recipe import ContestRecipe
 from fathom.records import RunFolder
 from fathom.train import TrainConfig
 from fathom.train.experiment import prepare

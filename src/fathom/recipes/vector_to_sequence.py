@@ -18,11 +18,10 @@ from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, cross_entropy, 
 from fathom import data, models, plot, seeding
 from fathom.models.vector_to_sequence import VectorToSequence
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _contest as contest
-from fathom.recipes import _rivals as rivals
-from fathom.recipes._contest_recipe import ContestRecipe
-from fathom.recipes._inputs import encode
-from fathom.recipes._matched import matched, parameters
+from fathom.recipes.common import contest, rivals
+from fathom.recipes.common.contest_recipe import ContestRecipe
+from fathom.recipes.common.inputs import encode
+from fathom.recipes.common.matched import matched, parameters
 from fathom.records import Prediction, RunFolder
 
 SECTION = "Goodfellow et al. 2016, 10.2.4"

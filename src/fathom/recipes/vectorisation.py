@@ -12,8 +12,8 @@ from torch import Tensor
 
 from fathom import optim, seeding
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _descent as descent
-from fathom.recipes._inputs import numbers
+from fathom.recipes.common import descent
+from fathom.recipes.common.inputs import numbers
 from fathom.records import Prediction, Result, RunFolder, dump_json, load_json, write_text
 from fathom.train import Listener
 from fathom.train.experiment import prepare

@@ -15,15 +15,14 @@ from fathom import data, models, optim
 from fathom.errors import InputError
 from fathom.plot.attention import MOST_NAMES
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _contest as contest
-from fathom.recipes import _stability as stability
-from fathom.recipes._attended import Looks, of_blocks
-from fathom.recipes._by_size import BySize, Places
-from fathom.recipes._classifier import load_splits, pictured
-from fathom.recipes._compared import ComparedConfig, first
-from fathom.recipes._contest_recipe import ContestRecipe
-from fathom.recipes._inputs import encode
-from fathom.recipes._matched import parameters
+from fathom.recipes.common import contest, stability
+from fathom.recipes.common.attended import Looks, of_blocks
+from fathom.recipes.common.by_size import BySize, Places
+from fathom.recipes.common.classifier import load_splits, pictured
+from fathom.recipes.common.compared import ComparedConfig, first
+from fathom.recipes.common.contest_recipe import ContestRecipe
+from fathom.recipes.common.inputs import encode
+from fathom.recipes.common.matched import parameters
 from fathom.records import RunFolder
 from fathom.train.channels_last import channels_last
 from fathom.train.normalised import scaled

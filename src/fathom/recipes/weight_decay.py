@@ -13,9 +13,8 @@ from torch import nn
 from fathom import models, plot
 from fathom.errors import InputError
 from fathom.models.initialise import normal
-from fathom.recipes import _exports
-from fathom.recipes import _regression as regression
-from fathom.recipes._inputs import encode
+from fathom.recipes.common import exports, regression
+from fathom.recipes.common.inputs import encode
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener, TrainConfig, experiment, load_model
 from fathom.train.experiment import Task, describe
@@ -139,8 +138,8 @@ def predict(folder: RunFolder, source: str | Path) -> Prediction:
 def exportable(folder: RunFolder) -> Exportable:
     """A run's models side by side as they were at the end, to be handed over."""
     again = partial(build, Config(**folder.config), folder.data)
-    meaning = f"by the models {', '.join(names(Config(**folder.config)))}: {_exports.target_in_words(folder.data)}"
-    return _exports.of_examples(folder, load_model(folder, again, best=False), again, output="y", meaning=meaning)
+    meaning = f"by the models {', '.join(names(Config(**folder.config)))}: {exports.target_in_words(folder.data)}"
+    return exports.of_examples(folder, load_model(folder, again, best=False), again, output="y", meaning=meaning)
 
 
 # --- pictures -------------------------------------------------------------------------------------------------------

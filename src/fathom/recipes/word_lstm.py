@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from fathom.recipes._language import LanguageConfig
-from fathom.recipes._language_model import LanguageModel
+from fathom.recipes.common.language import LanguageConfig
+from fathom.recipes.common.language_model import LanguageModel
 
 SECTION = "Zaremba, Sutskever and Vinyals 2014, section 4.1"
 DATA = "ptb"

@@ -13,9 +13,8 @@ from fathom import data, models
 from fathom.data.ngrams import count_ngrams
 from fathom.errors import DataError
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _language as language
-from fathom.recipes import _regression as regression
-from fathom.recipes._inputs import numbers
+from fathom.recipes.common import language, regression
+from fathom.recipes.common.inputs import numbers
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener, TrainConfig, evaluate, experiment, load_model
 from fathom.train.experiment import Task, describe, held_out, measured_again

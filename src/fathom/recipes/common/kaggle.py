@@ -15,10 +15,10 @@ from fathom.data import store
 from fathom.data.contest_folder import Entries
 from fathom.errors import InputError, Stopped
 from fathom.layers import namespace
-from fathom.recipes import _start
-from fathom.recipes._classifier import MEASURES, Build, Classifier, PictureConfig, load_splits, varied
-from fathom.recipes._features import OnFrozen, features
-from fathom.recipes._start import Start
+from fathom.recipes.common import starts
+from fathom.recipes.common.classifier import MEASURES, Build, Classifier, PictureConfig, load_splits, varied
+from fathom.recipes.common.features import OnFrozen, features
+from fathom.recipes.common.starts import Start
 from fathom.records import Prediction, Result, RunFolder, write_text
 from fathom.train import Listener, Profile, TensorBoard, evaluate, experiment
 from fathom.train.experiment import Task, describe, held_out, measured_again, prepare
@@ -40,7 +40,7 @@ class ContestConfig(PictureConfig):
     def __post_init__(self) -> None:
         """Check every range; a schedule that watches held-out pictures can't go with training on all of them."""
         super().__post_init__()
-        self.keep(_start.FIELDS, "the recipe chooses what it starts from")
+        self.keep(starts.FIELDS, "the recipe chooses what it starts from")
         if self.schedule.partition(",")[0] == "plateau":
             raise InputError(
                 "--schedule: expected a course that is known beforehand, since training on all pictures leaves none to "

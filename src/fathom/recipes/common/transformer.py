@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from fathom import models
 from fathom.errors import InputError
-from fathom.recipes._translation import TranslationConfig, coder
+from fathom.recipes.common.translation import TranslationConfig, coder
 
 ADAM = "adam,betas=0.9/0.98,eps=1e-9"  # Vaswani et al. 2017, section 5.3
 

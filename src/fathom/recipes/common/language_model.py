@@ -13,11 +13,10 @@ from torch.nn.functional import cross_entropy
 from fathom.data.vocabulary import Vocab
 from fathom.errors import InputError
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _exports
-from fathom.recipes import _language as language
-from fathom.recipes._attended import Looks, of_blocks
-from fathom.recipes._gates import draw_gates
-from fathom.recipes._language import LanguageConfig
+from fathom.recipes.common import exports, language
+from fathom.recipes.common.attended import Looks, of_blocks
+from fathom.recipes.common.gates import draw_gates
+from fathom.recipes.common.language import LanguageConfig
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener, evaluate, experiment, load_model
 from fathom.train.experiment import for_testing, measured_again
@@ -131,8 +130,8 @@ class LanguageModel:
         model = language.trained(folder, self.cell, config, "best")
         build = partial(language.build, self.cell, config, folder.data)
         if self.cell == "gpt":
-            return _exports.of_windows(folder, model, build, config.steps)
-        return _exports.of_tokens(folder, model, build)
+            return exports.of_windows(folder, model, build, config.steps)
+        return exports.of_tokens(folder, model, build)
 
     def draw(self, folder: RunFolder) -> list[Path]:
         """Perplexity by epoch on both parts of the text, that of n-grams beside it; the gates over a sentence."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from fathom.errors import InputError
-from fathom.recipes._language import LanguageConfig
+from fathom.recipes.common.language import LanguageConfig
 
 WHY = "attention reads each window by itself, and embeds a token in as many features as it has units"
 

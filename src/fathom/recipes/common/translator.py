@@ -11,10 +11,10 @@ import torch
 from fathom.errors import InputError
 from fathom.plot.attention import attention_maps
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _translation as translation
-from fathom.recipes._attended import Looks
-from fathom.recipes._translation import Build, TranslationConfig
-from fathom.recipes._translator_exports import of_pairs
+from fathom.recipes.common import translation
+from fathom.recipes.common.attended import Looks
+from fathom.recipes.common.translation import Build, TranslationConfig
+from fathom.recipes.common.translator_exports import of_pairs
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener, evaluate, experiment
 from fathom.train.experiment import measured_again

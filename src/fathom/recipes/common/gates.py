@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from fathom.plot.gates import over_steps
-from fathom.recipes import _language as language
-from fathom.recipes._language import LanguageConfig
+from fathom.recipes.common import language
+from fathom.recipes.common.language import LanguageConfig
 from fathom.records import RunFolder
 
 STEPS = 60  # of the text

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from fathom import data
-from fathom.recipes import _contest as contest
-from fathom.recipes._classifier import PictureConfig, varied
+from fathom.recipes.common import contest
+from fathom.recipes.common.classifier import PictureConfig, varied
 from fathom.train.channels_last import follow
 from fathom.train.supervised import Measure
 

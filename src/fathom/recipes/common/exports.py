@@ -26,7 +26,7 @@ def of_run(module: ModuleType, folder: RunFolder) -> Exportable:
     """
     give = getattr(module, "exportable", None) or getattr(getattr(module, "RECIPE", None), "exportable", None)
     if give is None:
-        from fathom.recipes._contest_recipe import ContestRecipe  # whose room imports this one
+        from fathom.recipes.common.contest_recipe import ContestRecipe  # whose room imports this one
 
         if isinstance(getattr(module, "RECIPE", None), ContestRecipe):
             raise InputError(

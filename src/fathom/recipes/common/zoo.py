@@ -7,7 +7,7 @@ from torch import nn
 
 from fathom import models
 from fathom.models.initialise import xavier
-from fathom.recipes._classifier import pictured
+from fathom.recipes.common.classifier import pictured
 from fathom.train import TrainConfig
 
 

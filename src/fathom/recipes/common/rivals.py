@@ -14,9 +14,8 @@ from torch.nn.functional import one_hot
 from fathom import data, decoding, models
 from fathom.errors import DataError
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _contest as contest
-from fathom.recipes import _language as language
-from fathom.recipes._contest_recipe import ContestRecipe, Load
+from fathom.recipes.common import contest, language
+from fathom.recipes.common.contest_recipe import ContestRecipe, Load
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import TrainConfig
 

@@ -12,8 +12,8 @@ from fathom.models.bahdanau import STEPS, Bahdanau
 from fathom.models.headed_attention import CrossAttention, weights_kept
 from fathom.models.recurrent_encoder import CELLS
 from fathom.models.transformer import Transformer
-from fathom.recipes import _exports
-from fathom.recipes._translation import coder
+from fathom.recipes.common import exports
+from fathom.recipes.common.translation import coder
 from fathom.records import RunFolder
 from fathom.train.export import BATCHES, EXAMPLES, Exportable
 
@@ -150,7 +150,7 @@ def of_pairs(folder: RunFolder, model: Any, build: Callable[[], nn.Module]) -> E
     most = model.positions.max_steps if free else int(folder.data["longest"])
     sizes = f"from 2 to {most} steps" if free else f"of {most} steps"
     source, steps = ("source_steps", "steps") if free else (most, most)
-    return _exports.exportable(
+    return exports.exportable(
         folder,
         wrap(model).eval(),
         lambda: wrap(build()),

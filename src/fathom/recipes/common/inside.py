@@ -13,7 +13,7 @@ from torch import Tensor
 from fathom import data, diagnose, plot
 from fathom.errors import InputError, SaveError
 from fathom.plot.classes import shortened
-from fathom.recipes._inputs import encode
+from fathom.recipes.common.inputs import encode
 from fathom.records import RunFolder
 from fathom.train.experiment import held_out
 

@@ -12,10 +12,9 @@ from torch import Tensor, nn
 from fathom import data, optim, seeding
 from fathom.data import augment
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _contest as contest
-from fathom.recipes import _start
-from fathom.recipes._classifier import PictureConfig, load_splits, varied
-from fathom.recipes._contest_recipe import Build, ContestRecipe, named_at_start
+from fathom.recipes.common import contest, starts
+from fathom.recipes.common.classifier import PictureConfig, load_splits, varied
+from fathom.recipes.common.contest_recipe import Build, ContestRecipe, named_at_start
 from fathom.records import Result
 from fathom.train.channels_last import channels_last, follow
 from fathom.train.normalised import scaled
@@ -43,7 +42,7 @@ class ComparedConfig(PictureConfig):
             self._check(name, at_least=0)
         contest.check_fixed(self.schedule)
         self.keep(UNUSED, contest.WHY_UNUSED)
-        self.keep(_start.FIELDS, "several networks begin alike")
+        self.keep(starts.FIELDS, "several networks begin alike")
 
 
 @dataclass(frozen=True, kw_only=True)

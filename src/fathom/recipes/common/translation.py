@@ -19,7 +19,7 @@ from fathom.layers.init import xavier_uniform_
 from fathom.metrics import bleu, corpus_bleu
 from fathom.models.headed_attention import weights_kept
 from fathom.models.transformer import Transformer
-from fathom.recipes._attended import Looks
+from fathom.recipes.common.attended import Looks
 from fathom.records import RunFolder
 from fathom.train import Progress, TrainConfig, load_model
 from fathom.train.experiment import Examples, Task

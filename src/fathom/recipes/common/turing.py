@@ -18,8 +18,8 @@ from fathom.errors import InputError
 from fathom.layers import namespace
 from fathom.plot.gates import over_steps
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _rivals as rivals
-from fathom.recipes._contest_recipe import ContestRecipe
+from fathom.recipes.common import rivals
+from fathom.recipes.common.contest_recipe import ContestRecipe
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener
 from fathom.train.supervised import Measure

@@ -14,8 +14,8 @@ from fathom import data, metrics, plot
 from fathom.data import augment
 from fathom.errors import InputError, RunFolderError
 from fathom.layers import namespace
-from fathom.recipes import _exports, _start
-from fathom.recipes._inputs import encode
+from fathom.recipes.common import exports, starts
+from fathom.recipes.common.inputs import encode
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener, TrainConfig, evaluate, experiment, load_model
 from fathom.train.channels_last import channels_last
@@ -76,7 +76,7 @@ class PictureConfig(TrainConfig):
     def __post_init__(self) -> None:
         """Check every range, and the names of the transforms."""
         super().__post_init__()
-        _start.check(self)
+        starts.check(self)
         if self.augment:
             augment.check(self.augment)
         if self.normalise:
@@ -112,7 +112,7 @@ class Classifier:
         train, test = load_splits(config, **self.wishes)
         if self.pictures_only:
             train.require_images()
-        start = _start.Start.of(config, folder)
+        start = starts.Start.of(config, folder)
         train = start.examples(train)
         about = describe(train)
         task = Task(
@@ -146,7 +146,7 @@ class Classifier:
         try:
             return load_model(folder, lambda: self.network(config, folder.data)), config
         except RunFolderError:
-            _start.check_classes(folder, self.network(config, folder.data), len(folder.data["classes"]))
+            starts.check_classes(folder, self.network(config, folder.data), len(folder.data["classes"]))
             raise
 
     def asked(self, folder: RunFolder) -> dict[str, Any]:
@@ -164,7 +164,7 @@ class Classifier:
         if (learnt := folder.data["classes"]) != (there := test.about["classes"]):
             raise InputError(
                 f"{folder.path} has learnt {len(learnt)} classes, but {config.data} has {len(there)} or others "
-                f"({', '.join(map(str, there[:4]))}, …); {_start.advice(folder)}"
+                f"({', '.join(map(str, there[:4]))}, …); {starts.advice(folder)}"
             )
         return model, config, test
 
@@ -200,8 +200,8 @@ class Classifier:
         """The best model of a run, to be handed over."""
         model, config = self.trained(folder)
         build = partial(self.network, config, folder.data)
-        return _exports.of_examples(
-            folder, model, build, output="logits", meaning=_exports.LOGITS, wishes=self.asked(folder)
+        return exports.of_examples(
+            folder, model, build, output="logits", meaning=exports.LOGITS, wishes=self.asked(folder)
         )
 
     def draw(self, folder: RunFolder) -> list[Path]:

@@ -13,9 +13,8 @@ from fathom.errors import InputError
 from fathom.layers.orthogonal_rnn import OrthogonalRNN
 from fathom.models.model import Model
 from fathom.plot.panels import Panel, panels
-from fathom.recipes import _contest as contest
-from fathom.recipes import _rivals as rivals
-from fathom.recipes._contest_recipe import ContestRecipe, Load
+from fathom.recipes.common import contest, rivals
+from fathom.recipes.common.contest_recipe import ContestRecipe, Load
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import TrainConfig
 from fathom.train.supervised import Measure

@@ -15,7 +15,7 @@ from fathom import optim
 from fathom.data import Batches
 from fathom.errors import InputError, RunFolderError
 from fathom.optim import Schedule
-from fathom.recipes._inputs import numbers
+from fathom.recipes.common.inputs import numbers
 from fathom.records import DataUsed, Prediction, Result, RunFolder
 from fathom.train import Listener, TrainConfig, load_checkpoint
 from fathom.train.config import STEP_FIELDS

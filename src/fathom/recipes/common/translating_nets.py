@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from fathom.data import Dataset
 from fathom.data.pairs import PAD, PairDataset
 from fathom.errors import InputError
-from fathom.recipes import _translation as translation
-from fathom.recipes._contest_recipe import ContestRecipe
+from fathom.recipes.common import translation
+from fathom.recipes.common.contest_recipe import ContestRecipe
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import evaluate
 

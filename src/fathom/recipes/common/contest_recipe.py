@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from fathom import data, metrics
 from fathom.layers import namespace
-from fathom.recipes._classifier import load_splits
-from fathom.recipes._contest import Contest, Rule, compare
-from fathom.recipes._inputs import encode
+from fathom.recipes.common.classifier import load_splits
+from fathom.recipes.common.contest import Contest, Rule, compare
+from fathom.recipes.common.inputs import encode
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener, load_model
 from fathom.train.experiment import conduct, describe, measured_again, prepare
@@ -150,7 +150,7 @@ class ContestRecipe:
 
         Args:
             folder: of the run.
-            source: as `fathom.recipes._inputs.encode` takes it.
+            source: as `fathom.recipes.common.inputs.encode` takes it.
         """
         return self.answer(folder, source, encode(folder.data, source)[:1])
 

@@ -1,0 +1,1 @@
+"""What several recipes share; none of these is one."""
