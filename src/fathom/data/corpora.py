@@ -8,19 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fathom.data.dataset import Card, RemoteFile
-from fathom.data.options import choice, integer, number
+from fathom.data.options import TEXT_OPTIONS
 
 if TYPE_CHECKING:
     from fathom.data.dataset import Dataset
 
-OPTIONS = {
-    "unit": choice("char", "word", "space"),
-    "letters": choice("true", "false"),  # keep a-z and blanks alone
-    "min_count": integer(1),
-    "vocab": integer(0),  # most tokens in the vocabulary; 0 is no limit
-    "test": number(0, below=1),  # the share at the end that is held out, of texts that come in one piece
-    "tokens": integer(0),  # most training tokens; 0 takes all
-}
+OPTIONS = TEXT_OPTIONS
 TIME_MACHINE = Card(
     name="time-machine",
     title="The Time Machine, by H. G. Wells",

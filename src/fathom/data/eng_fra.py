@@ -1,27 +1,16 @@
-"""English sentences and their French translations, from Tatoeba; what may be asked of any set of pairs."""
+"""English sentences and their French translations, from Tatoeba."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from fathom.data.dataset import Card, RemoteFile
-from fathom.data.options import choice, integer, number
+from fathom.data.options import PAIR_OPTIONS
 
 if TYPE_CHECKING:
     from fathom.data.pairs import PairDataset
 
-OPTIONS = {
-    "unit": choice("word", "char", "subword"),
-    "clean": choice("book", "plain"),
-    "vocab": integer(0),  # most words or characters, or pieces of words (there 0 is 8,000); 0 is no limit
-    "min_count": integer(1),  # rarer words and characters are <unk>
-    "shared": choice("true", "false"),  # one vocabulary for both sides
-    "steps": integer(0),  # longer rows are cut to so many tokens, the end symbol counted; 0 is no limit
-    "swap": choice("true", "false"),  # translate from the second column to the first
-    "test": number(0, below=1),  # share of the source sentences that is held out
-    "pairs": integer(0),  # take only the first so many of the file; 0 takes all
-    "examples": integer(0),  # most training pairs, drawn by their source sentences; the test set stays; 0 takes all
-}
+OPTIONS = PAIR_OPTIONS
 CARD = Card(
     name="eng-fra",
     title="English and French sentences of Tatoeba, as manythings.org paired them in April 2019",

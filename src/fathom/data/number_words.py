@@ -12,8 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fathom.data.dataset import Card
-from fathom.data.eng_fra import OPTIONS as PAIR_OPTIONS
-from fathom.data.options import integer
+from fathom.data.options import PAIR_OPTIONS, integer
 from fathom.errors import InputError
 from fathom.records import DataUsed
 

@@ -82,6 +82,26 @@ def expanded(value: str) -> Path:
 
 ALIASES = {"image_size": "size"}
 IMAGE_OPTIONS: Mapping[str, Converter] = {"size": image_size, "channels": choice(1, 3)}
+TEXT_OPTIONS: Mapping[str, Converter] = {
+    "unit": choice("char", "word", "space"),
+    "letters": choice("true", "false"),  # keep a-z and blanks alone
+    "min_count": integer(1),
+    "vocab": integer(0),  # most tokens in the vocabulary; 0 is no limit
+    "test": number(0, below=1),  # the share at the end that is held out, of texts that come in one piece
+    "tokens": integer(0),  # most training tokens; 0 takes all
+}
+PAIR_OPTIONS: Mapping[str, Converter] = {  # of any set of pairs
+    "unit": choice("word", "char", "subword"),
+    "clean": choice("book", "plain"),
+    "vocab": integer(0),  # most words or characters, or pieces of words (there 0 is 8,000); 0 is no limit
+    "min_count": integer(1),  # rarer words and characters are <unk>
+    "shared": choice("true", "false"),  # one vocabulary for both sides
+    "steps": integer(0),  # longer rows are cut to so many tokens, the end symbol counted; 0 is no limit
+    "swap": choice("true", "false"),  # translate from the second column to the first
+    "test": number(0, below=1),  # share of the source sentences that is held out
+    "pairs": integer(0),  # take only the first so many of the file; 0 takes all
+    "examples": integer(0),  # most training pairs, drawn by their source sentences; the test set stays; 0 takes all
+}
 
 
 def resolve(

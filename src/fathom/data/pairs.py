@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fathom.data import cache, eng_fra, store, tokens
+from fathom.data import cache, store, tokens
 from fathom.data.dataset import Card, Dataset
-from fathom.data.options import expanded, text
+from fathom.data.options import PAIR_OPTIONS, expanded, text
 from fathom.data.pair_text import BOS, CLEAN, EOS, PAD, RESERVED, SOMETHING, UNK, Coder, book, chunks, learn, side, tidy
 from fathom.data.vocabulary import smallest
 from fathom.errors import DataError, InputError
@@ -39,7 +39,7 @@ __all__ = [
     "tidy",
 ]
 
-OPTIONS = {**eng_fra.OPTIONS, "target": text, "sep": text, "encoding": text}
+OPTIONS = {**PAIR_OPTIONS, "target": text, "sep": text, "encoding": text}
 SEPARATORS = {"tab": "\t", "comma": ","}
 HELD_OUT = 0.1
 FORM = 1  # of what is cached; another number forgets it
@@ -199,7 +199,7 @@ def dataset(
 
     Args:
         texts: gives all lines of both sides.
-        options: of `eng_fra.OPTIONS`.
+        options: of `PAIR_OPTIONS`.
         held: the last so many lines are those held out; 0 holds a share of the source sentences out.
         key: what else of the lines' choice is to be told apart in the cache.
 

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from fathom.data import cache, corpora, tokens
+from fathom.data import cache, tokens
 from fathom.data.dataset import Card, Dataset
-from fathom.data.options import text
+from fathom.data.options import TEXT_OPTIONS, text
 from fathom.data.store import Found
 from fathom.data.vocabulary import Vocab, smallest
 from fathom.errors import DataError
 from fathom.records import DataUsed
 
-OPTIONS = {**corpora.OPTIONS, "encoding": text}
+OPTIONS = {**TEXT_OPTIONS, "encoding": text}
 HELD_OUT = 0.1  # of a text in one piece, at its end
 AT_ONCE = 1 << 22  # tokens that are renumbered together: torch wants eight bytes for each
 FORM = 1  # of what is cached; another number forgets it

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fathom.data.dataset import Card
-from fathom.data.eng_fra import OPTIONS as PAIR_OPTIONS
+from fathom.data.options import PAIR_OPTIONS
 from fathom.errors import DataError
 
 if TYPE_CHECKING:

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
 
 from fathom import data, metrics
+from fathom.errors import InputError
 from fathom.layers import namespace
 from fathom.recipes.common.classifier import load_splits
 from fathom.recipes.common.contest import Contest, Rule, compare
@@ -144,6 +145,14 @@ class ContestRecipe:
         models = load_model(folder, lambda: self.build(config, folder.data), best=False)
         assert isinstance(models, nn.ModuleDict)
         return models
+
+    def exportable(self, folder: RunFolder) -> NoReturn:
+        """InputError: there is no one model to be handed over."""
+        raise InputError(
+            f"{folder.path}: expected a run that ends in one model, but {folder.recipe} trains several beside each "
+            f"other; the weights of each are in {folder.last}, its tensors named model.NAME.…: load them into such a "
+            "model, or train one of these by a recipe of its own"
+        )
 
     def predict(self, folder: RunFolder, source: str | Path) -> Prediction:
         """What the contestant with the best test accuracy takes `source` for; `extra` has all others' words.

@@ -26,14 +26,6 @@ def of_run(module: ModuleType, folder: RunFolder) -> Exportable:
     """
     give = getattr(module, "exportable", None) or getattr(getattr(module, "RECIPE", None), "exportable", None)
     if give is None:
-        from fathom.recipes.common.contest_recipe import ContestRecipe  # whose room imports this one
-
-        if isinstance(getattr(module, "RECIPE", None), ContestRecipe):
-            raise InputError(
-                f"{folder.path}: expected a run that ends in one model, but {folder.recipe} trains several beside each "
-                f"other; the weights of each are in {folder.last}, its tensors named model.NAME.…: load them into such "
-                "a model, or train one of these by a recipe of its own"
-            )
         raise InputError(
             f"{folder.path}: expected a run that ends in one model, but {folder.recipe} does not; "
             f"its weights are in {folder.last}"
