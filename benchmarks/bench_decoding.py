@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from benchmarks.harness import Comparison, compare
 from fathom import data, decoding, models
 from fathom.data.pairs import BOS, EOS, PAD
-from fathom.recipes import _translation as translation
+from fathom.recipes.common import translation
 from fathom.recipes.seq2seq import DATA, Config
 from fathom.train import Progress, fit, supervised
 

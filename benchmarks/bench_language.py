@@ -21,8 +21,8 @@ from fathom import data
 from fathom.data import cards, corpora, store, tokens
 from fathom.data.vocabulary import Vocab
 from fathom.data.windows import Windows
-from fathom.recipes import _language as language
 from fathom.recipes.char_rnn import Config
+from fathom.recipes.common import language
 from fathom.train import Progress, fit, supervised
 
 BATCH, STEPS, BATCHES = 32, 35, 20

@@ -15,7 +15,7 @@ import torch
 
 from benchmarks.harness import Comparison, compare
 from fathom import models
-from fathom.recipes._reservoir import ReservoirConfig, Solving
+from fathom.recipes.common.reservoir import ReservoirConfig, Solving
 
 UNITS, DENSITY, PENALTY, WASHOUT, STEPS = 1000, 0.01, 1e-4, 100, 4000
 Fit = Callable[[], object]

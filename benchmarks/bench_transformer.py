@@ -23,7 +23,7 @@ from benchmarks.harness import Comparison, compare
 from fathom import decoding, models
 from fathom.data.pairs import BOS, EOS, PAD
 from fathom.models.transformer import Transformer
-from fathom.recipes._translation import TokenLoss
+from fathom.recipes.common.translation import TokenLoss
 from fathom.train import supervised
 
 BATCH, SOURCE, TARGET, TOKENS = 64, 11, 13, 6000
