@@ -188,3 +188,12 @@ def test_every_command_has_its_file():
 
     for file, _ in cli.COMMANDS.values():
         assert callable(import_module(f"fathom.cli.{file}").main)
+
+
+@pytest.mark.parametrize("said", [{}, {"OMP_WAIT_POLICY": "active"}, {"GOMP_SPINCOUNT": "7"}])
+def test_threads_that_wait_fall_asleep_unless_the_user_says_otherwise(monkeypatch, said):
+    monkeypatch.setattr(os, "environ", dict(said))
+    assert main(["--version"]) == 0
+    assert os.environ.get("GOMP_SPINCOUNT") == (
+        None if "OMP_WAIT_POLICY" in said else said.get("GOMP_SPINCOUNT", "10000")
+    )

@@ -52,6 +52,8 @@ Exit codes: 0 good; 1 the run or a check failed; 2 a wrong word or bad input;
 130 and 143 stopped by SIGINT and SIGTERM, after saving.
 """
 
+WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+SPINS = "10000"  # about 30 µs
 NAMES = (errno.ENAMETOOLONG, errno.ELOOP)
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
@@ -63,6 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     _say_anything()
+    _wait_asleep()
     with _noting_interrupts() as interrupts:
         try:
             code = _run(words)
@@ -79,6 +82,15 @@ def main(argv: Sequence[str] | None = None) -> int:
                 raise
             return _complain(message, code)
     return code
+
+
+def _wait_asleep() -> None:
+    """Let a thread of torch's that waits for another fall asleep soon, unless the user has said how it shall wait.
+
+    Else each keeps a processor busy for milliseconds, and beside another program an epoch takes several times as long.
+    """
+    if not any(name in os.environ for name in WAITING):
+        os.environ["GOMP_SPINCOUNT"] = SPINS  # read when torch is imported
 
 
 def _expected(error: Exception) -> tuple[str, int]:
