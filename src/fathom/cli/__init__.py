@@ -53,7 +53,7 @@ Exit codes: 0 good; 1 the run or a check failed; 2 a wrong word or bad input;
 """
 
 WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
-SPINS = "10000"  # about 30 µs
+SPINS = "10000"  # turns of a thread that waits before it sleeps
 NAMES = (errno.ENAMETOOLONG, errno.ELOOP)
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 

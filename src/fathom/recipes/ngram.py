@@ -209,7 +209,7 @@ def predict(
     top_p: float = 1.0,
     seed: int = 0,
 ) -> Prediction:
-    """Go on with the text `source`; see `_language.continued`."""
+    """Go on with the text `source`; see `language.continued`."""
     reader = Reader(Config(**folder.config), trained(folder), len(folder.data["vocab"]))
     return language.continued(folder.data, reader, source, length, temperature, top_k, top_p, seed)
 

@@ -81,7 +81,7 @@ class LanguageModel:
         seed: int = 0,
         state: str = "best",
     ) -> Prediction:
-        """Go on with the text `source`; see `_language.continued`.
+        """Go on with the text `source`; see `language.continued`.
 
         Args:
             state: `best` or `last` checkpoint; a text learnt by heart is recited by the last.

@@ -144,7 +144,7 @@ class TextContest(ContestRecipe):
         top_p: float = 1.0,
         seed: int = 0,
     ) -> Prediction:
-        """Go on with the text `source`, by one net; see `_language.continued`."""
+        """Go on with the text `source`, by one net; see `language.continued`."""
         nets = self.trained(folder)
         net: Any = nets[self.voice or best(folder, nets)]
         return language.continued(folder.data, next_logits(net), source, length, temperature, top_k, top_p, seed)
