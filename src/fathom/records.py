@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fathom.errors import RunFolderError, SaveError
+from fathom.locks import locked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,6 +244,9 @@ def _make_empty(path: Path) -> Path:
     return path
 
 
+LOCK = ".lock"  # the file that whoever trains in a run folder holds
+
+
 class RunFolder:
     """A folder `runs/NAME-TIME/` that holds one run: its settings, data, log, checkpoints, pictures and result."""
 
@@ -363,6 +367,26 @@ class RunFolder:
     def best(self) -> Path:
         """The checkpoint of the best epoch, with which `predict` answers."""
         return self.path / "checkpoint" / "best.safetensors"
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep every other process from training in this folder; a process that dies lets go.
+
+        On a disk without locks nothing is kept.
+
+        Raises:
+            RunFolderError: another process trains in it.
+        """
+        with contextlib.ExitStack() as held:
+            try:
+                held.enter_context(locked(self.path / LOCK, wait=False))
+            except BlockingIOError:
+                raise RunFolderError(
+                    f"{self.path}: another process is training in it; wait until it ends, or give --out another folder"
+                ) from None
+            except OSError:
+                pass
+            yield
 
     def __repr__(self) -> str:
         return f"RunFolder({self.path})"

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import pytest
 from PIL import Image
@@ -38,3 +40,23 @@ def test_json_has_plain_lists(tmp_path, photos, capsys):
     printed = json.loads(capsys.readouterr().out)
     assert printed["history"][0]["epoch"] == 1
     assert printed["config"]["hidden_sizes"] == [256]
+
+
+def test_a_folder_in_which_another_process_trains_is_left_alone(tmp_path, photos, capsys):
+    run = tmp_path / "run"
+    assert train(tmp_path, "--data", f"images:{photos}", "--epochs", "1", "--out", str(run)) == 0
+    before = (run / "metrics.jsonl").read_bytes()
+    hold = (
+        "import sys; from fathom.records import RunFolder\n"
+        "with RunFolder(sys.argv[1]).locked():\n"
+        "    print('held', flush=True); input()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, str(run)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout.readline() == "held\n"
+        assert main(["train", "--resume", str(run), "--epochs", "2", "--quiet"]) == 2
+        assert "another process is training in it" in capsys.readouterr().err
+        assert (run / "metrics.jsonl").read_bytes() == before
+        other.kill()
+    assert main(["train", "--resume", str(run), "--epochs", "2", "--quiet"]) == 0

@@ -61,6 +61,12 @@ def test_a_class_may_be_called_train(tmp_path):
     assert data.load(f"images:{tmp_path}").about["classes"] == ["car", "train"]
 
 
+def test_no_other_folder_may_stand_beside_train_and_test(tmp_path):
+    for name in ("train", "test", "extra"):
+        photos(tmp_path / name)
+    refused(f"images:{tmp_path}", "expected beside train and test no other folder, got 'extra'")
+
+
 def test_size_and_channels_are_the_recipes_unless_the_user_says(tmp_path):
     photos(tmp_path / "p")
     dataset = data.load(f"images:{tmp_path / 'p'},channels=3", image_size=28, channels=1)
@@ -134,6 +140,15 @@ def test_a_picture_is_turned_as_its_exif_says(tmp_path):
     exif[0x0112] = 6  # turn clockwise
     pixels = data.read_image(save(tmp_path / "a.png", image, exif=exif), (3, 2), 1)
     assert pixels[0].tolist() == [[0, 0], [0, 0], [1, 1]]
+
+
+def test_the_size_of_a_turned_picture_is_that_after_turning(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for name in ("a", "b"):
+        for number in range(2):
+            save(tmp_path / name / f"{number}.jpg", np.full((16, 32), 99), exif=exif)
+    assert data.load(f"images:{tmp_path},test=0").tensors["x"].shape == (4, 1, 32, 16)
 
 
 def test_colours_keep_their_order(tmp_path):
@@ -248,6 +263,11 @@ def test_wrong_label_files_get_one_line(tmp_path):
     refused(labels("file,label\na.png\n"), "line 2: expected a file name and a label, got 'a.png'")
     refused(labels("file,label\na.png,1\na.png,2\n"), "line 3: calls 'a.png' '2', an earlier line '1'")
     refused(labels("file,label\n"), "got no row")
+    refused(labels("a.png,1\nb.png,2\n"), r"expected a header, got the picture 'a\.png' in line 1")
+    refused(labels("a,1\nb,2\n"), "expected a header, got the picture 'a' in line 1")
+    save(tmp_path / "b.jpg", [[1]])
+    refused(labels("file,label\n./a.png,1\nb,2\n"), "line 3: 'b' names 2 pictures; give it with its suffix")
+    (tmp_path / "b.jpg").unlink()
     refused(f"images:{tmp_path},labels=none.csv", "labels=none.csv: .*no such file")
 
 

@@ -101,6 +101,13 @@ def test_what_is_not_whole_is_decoded_again(torn):
     assert len(decoder.seen) < 23
 
 
+@pytest.mark.parametrize("log", ['[]\n{"done": true}', "5", '{"end": 5}\n{"done": true}'])
+def test_a_log_of_another_form_is_written_anew(log):
+    whole = numbers(load())
+    next(path for path in files() if path.suffix == ".log").write_text(log)
+    assert numbers(load()) == whole
+
+
 def test_a_damaged_file_is_decoded_anew():
     whole = load().x.clone()
     content = bytearray(files()[0].read_bytes())

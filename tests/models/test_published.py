@@ -116,6 +116,20 @@ def test_a_damaged_file_is_refused(suffix, weights, tmp_path):
         read_weights(path)
 
 
+@pytest.mark.parametrize("content", [b"hello", b"\x89PNG", b"{}", b"# fathom"])
+def test_any_other_file_is_one_clear_line(content, tmp_path):
+    (tmp_path / "other.pth").write_bytes(content)
+    with pytest.raises(DataError, match=r"weights alone, but it is none, or damaged; get it again$"):
+        read_weights(tmp_path / "other.pth")
+
+
+def test_an_exported_program_is_told_how_to_become_weights(tmp_path):
+    program = torch.export.export(torch.nn.Linear(2, 2), (torch.ones(1, 2),))
+    torch.export.save(program, tmp_path / "model.pt2")
+    with pytest.raises(DataError, match=r"it is a program; export it with --format safetensors$"):
+        read_weights(tmp_path / "model.pt2")
+
+
 def test_code_in_a_file_is_not_run(tmp_path):
     class Harmful:
         def __reduce__(self):

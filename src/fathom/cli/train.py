@@ -12,7 +12,7 @@ from fathom.cli.parser import Parser
 from fathom.cli.printing import print_json, print_result, quiet_data, stdout_for_json
 from fathom.cli.settings import settings
 from fathom.errors import DivergedError, InputError, RunFolderError
-from fathom.records import Published, Result, RunFolder
+from fathom.records import LOCK, Published, Result, RunFolder
 
 EXAMPLES = [
     "fathom train lenet",
@@ -20,6 +20,7 @@ EXAMPLES = [
     "fathom train lenet --data images:PHOTOS",
     "fathom train --resume runs/try --epochs 10",
 ]
+SETTINGS = ("config.json", "data.json", LOCK)  # what is in a run folder before anything is trained
 COMMAND_FLAGS = {
     "--out DIR": "the run folder (default: runs/NAME-TIME)",
     "--resume RUN": "go on with the run in that folder; of its settings only --epochs may grow",
@@ -153,7 +154,7 @@ def _run(module: ModuleType, name: str, config: Any, folder: RunFolder | None, w
     from fathom import devices, plot, train
 
     devices.choose(config.device)  # complains before anything is written
-    with _new_folder(name, config, words.out, folder) as (run, new):
+    with _new_folder(name, config, words.out, folder) as (run, new), run.locked():
         published = [Published(**entry) for entry in module.PUBLISHED]
         listeners: list[Any] = [plot.Curves(run, published)]
         if words.plot:
@@ -213,7 +214,7 @@ def _new_folder(name: str, config: Any, out: str | None, resumed: RunFolder | No
 
 def _clear(folder: Path, new: Sequence[Path]) -> None:
     """Empty a run folder in which nothing was trained, and take away those of the `new` folders that are empty then."""
-    trained = [path for path in folder.rglob("*") if path.is_file() and path.name not in ("config.json", "data.json")]
+    trained = [path for path in folder.rglob("*") if path.is_file() and path.name not in SETTINGS]
     if any(path.parent.name != "tensorboard" for path in trained):
         return
     import shutil

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from fathom.data.dataset import Card, Dataset, RemoteFile
     from fathom.data.decoding import list_images, read_image
     from fathom.data.entries import load_entries
-    from fathom.data.loading import get, load, path, verify
-    from fathom.data.picture_files import PictureFiles, load_files
+    from fathom.data.loading import get, load, load_files, path, verify
+    from fathom.data.picture_files import PictureFiles
     from fathom.data.streaming import Streamed
 
 _HOMES = {
@@ -32,7 +32,7 @@ _HOMES = {
     "list_images": "decoding",
     "load": "loading",
     "load_entries": "entries",
-    "load_files": "picture_files",
+    "load_files": "loading",
     "names": "cards",
     "path": "loading",
     "pixels": "batches",

@@ -7,6 +7,7 @@ Nothing is moved or copied: the label file says of which class a picture is. A t
 `test` says otherwise; the pictures in `test` are the entries, which `load_entries` gives.
 """
 
+import csv
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -92,7 +93,8 @@ def entries(name: str, folder: Path, options: dict[str, Any]) -> Entries:
     size, channels = image_folder._shape(paths, options)
     memory.check(name, len(paths), (channels, *size), bytes_each=1)
     pictures = [Labelled(path, "") for path in paths]
-    x, _, _ = image_folder._decoded(found.test, pictures, size, channels, skip_bad=False)
+    again = "every entry needs an answer, so get it again"
+    x, _, _ = image_folder._decoded(found.test, pictures, size, channels, skip_bad=False, remedy=again)
     return Entries(ids, x)
 
 
@@ -155,7 +157,7 @@ def unpacked(archive: Path) -> Path:
 def _check_labelled(found: Layout) -> None:
     """DataError if a picture to learn from has no row in the label file."""
     rows = found.labels.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-    named = {row.partition(",")[0].strip().strip('"') for row in rows[1:]}
+    named = {row[0].strip().removeprefix("./") for row in csv.reader(rows[1:]) if row}
     pictures = [path.relative_to(found.train) for path in list_images(found.train)]
     bare = [path for path in pictures if not {path.as_posix(), path.with_suffix("").as_posix()} & named]
     if bare:

@@ -1,6 +1,7 @@
 """From a picture's file to its pixels: any of the usual formats, any mode, turned as its EXIF says."""
 
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from torch import Tensor
 from fathom.errors import DataError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".avif", ".jp2")
+
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # what is too large is refused by an error
 
 FORMATS = ("PNG", "JPEG", "MPO", "GIF", "BMP", "DIB", "WEBP", "TIFF", "PPM", "AVIF", "JPEG2000")
 """Whatever the suffix says, a file is read as one of these. pillow knows more: for EPS, it would run Ghostscript."""

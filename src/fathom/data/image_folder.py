@@ -9,6 +9,7 @@ One example is `(channels, height, width)` of uint8 and the number of its class;
 """
 
 import csv
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ OPTIONS = {
     "skip_bad": boolean,
     "seed": integer(0),
 }
+ORIENTATION, SIDEWAYS = 0x0112, range(5, 9)  # the tag of EXIF, and its values that exchange height and width
 TEST_FOLDERS = ("test", "val", "valid", "validation")  # the first one that is there is used
 
 
@@ -111,6 +113,12 @@ def _subfolders(folder: Path) -> list[Path]:
 
 def _from_folders(folder: Path) -> list[Labelled]:
     inside = {entry.name.lower(): entry for entry in _subfolders(folder)}
+    others = sorted(inside.keys() - {"train", *TEST_FOLDERS})
+    if others and len(inside) > 1 + len(others) and "train" in inside and _subfolders(inside["train"]):
+        raise DataError(
+            f"{folder}: expected beside train and {TEST_FOLDERS[0]} no other folder, got {inside[others[0]].name!r}; "
+            "take it away, or give each class a folder of its own"
+        )
     if "train" not in inside or not inside.keys() <= {"train", *TEST_FOLDERS}:
         return _classes(folder, "")
     train = _classes(inside["train"], "train" if len(inside) > 1 else "")
@@ -154,13 +162,19 @@ def _from_csv(folder: Path, labels: str) -> list[Labelled]:
     images = list_images(folder)
     by_name = {path.relative_to(folder).as_posix(): path for path in images}
     by_stem = {path.relative_to(folder).with_suffix("").as_posix(): path for path in images}
+    stems = Counter(path.relative_to(folder).with_suffix("").as_posix() for path in images)
+    first = rows[0][0].strip().removeprefix("./") if rows and rows[0] else ""
+    if first in by_name or first in by_stem:
+        raise DataError(f"{file}: expected a header, got the picture {first!r} in line 1; write id,label above it")
     found: dict[Path, Labelled] = {}
     for line, row in enumerate(rows[1:], start=2):
         if not any(row):
             continue
         if len(row) < 2 or not row[0].strip() or not row[1].strip():
             raise DataError(f"{file} line {line}: expected a file name and a label, got {','.join(row)!r}; complete it")
-        wanted, label = row[0].strip(), row[1].strip()
+        wanted, label = row[0].strip().removeprefix("./"), row[1].strip()
+        if wanted not in by_name and stems[wanted] > 1:
+            raise DataError(f"{file} line {line}: {wanted!r} names {stems[wanted]} pictures; give it with its suffix")
         path = by_name.get(wanted) or by_stem.get(wanted)
         if path is None:
             raise DataError(
@@ -201,7 +215,9 @@ def _shape(paths: list[Path], options: dict[str, Any]) -> tuple[tuple[int, int],
     for path in paths:
         try:
             with open_picture(path) as image:
-                size, grey = (image.height, image.width), image.mode in ("1", "L", "I", "F", "I;16", "I;16B", "LA")
+                turned = image.getexif().get(ORIENTATION, 1) in SIDEWAYS
+                size = (image.width, image.height) if turned else (image.height, image.width)
+                grey = image.mode in ("1", "L", "I", "F", "I;16", "I;16B", "LA")
             return options.get("size", size), options.get("channels", 1 if grey else 3)
         except Exception as error:
             if not options.get("skip_bad"):
@@ -209,12 +225,10 @@ def _shape(paths: list[Path], options: dict[str, Any]) -> tuple[tuple[int, int],
     raise _none_good(paths)
 
 
-def _bad(path: Path, error: Exception, others: int = 0) -> DataError:
+def _bad(path: Path, error: Exception, others: int = 0, remedy: str = "") -> DataError:
     them, so_too = ("them", f", nor could {others} more") if others else ("it", "")
-    return DataError(
-        f"{path}: could not be decoded as a picture ({reason(error)}){so_too}; remove {them}, or go on without {them} "
-        "by --skip-bad (skip_bad=true)"
-    )
+    remedy = remedy or f"remove {them}, or go on without {them} by --skip-bad (skip_bad=true)"
+    return DataError(f"{path}: could not be decoded as a picture ({reason(error)}){so_too}; {remedy}")
 
 
 def _none_good(paths: list[Path]) -> DataError:
@@ -224,7 +238,7 @@ def _none_good(paths: list[Path]) -> DataError:
 
 
 def _decoded(
-    folder: Path, pictures: list[Labelled], size: tuple[int, int], channels: int, skip_bad: bool
+    folder: Path, pictures: list[Labelled], size: tuple[int, int], channels: int, skip_bad: bool, remedy: str = ""
 ) -> tuple[Tensor, list[int], str]:
     """All pictures `(good, channels, height, width)` of uint8, the positions of the good ones, and a digest of it all.
 
@@ -238,7 +252,7 @@ def _decoded(
     if kept.bad:
         first = min(kept.bad, key=lambda position: paths[position])
         if not skip_bad:
-            raise _bad(paths[first], ValueError(kept.bad[first]), len(kept.bad) - 1)
+            raise _bad(paths[first], ValueError(kept.bad[first]), len(kept.bad) - 1, remedy)
         store.say(
             f"{folder}: {len(kept.bad)} of {len(paths)} pictures could not be decoded and are left out "
             f"(first: {paths[first].relative_to(folder)})"

@@ -4,13 +4,16 @@ import difflib
 import importlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fathom.data import cards, options, store
 from fathom.data.dataset import Card, Dataset
 from fathom.data.options import expanded
 from fathom.errors import DataError, InputError
 from fathom.registry import pairs, unknown
+
+if TYPE_CHECKING:
+    from fathom.data.picture_files import PictureFiles
 
 SPLITS = ("train", "test")
 _READERS = {  # imported when needed
@@ -73,6 +76,36 @@ def _registered(spec: Spec, split: str, defaults: dict[str, Any]) -> Dataset:
             raise
         say_sample(card, cards.card(card.sample))
     return _registered(replace(spec, target=card.sample), split, defaults)
+
+
+def load_files(name: str, split: str = "train") -> "PictureFiles":
+    """One split of a set whose pictures are files: `imagenet`, or `images:DIR` with its options.
+
+    Raises:
+        InputError: the set is not made of picture files.
+        DataError: the folder is not laid out as it should be.
+    """
+    from fathom.data import image_folder, picture_files
+
+    spec = parse(name)
+    if spec.kind == "images":
+        chosen = options.resolve(spec.kind, image_folder.OPTIONS, spec.options, {})
+        folder = expanded(spec.target)
+        pictures, classes = image_folder.labelled(name, folder, chosen)
+        numbers = {label: number for number, label in enumerate(classes)}
+        ours = [(str(one.path.relative_to(folder)), numbers[one.label]) for one in pictures if one.split == split]
+        return picture_files.files(name, "user", folder, classes, ours, split, chosen.get("skip_bad", False))
+    module = None if spec.kind else cards.module(spec.target)
+    if module is None or not hasattr(module, "read_files"):
+        raise InputError(f"{name}: expected pictures in files, since they are cut anew each time; give images:DIR")
+    chosen = options.resolve(spec.target, module.OPTIONS, spec.options, {})
+    card = cards.card(spec.target)
+    try:
+        found: PictureFiles = module.read_files(card, split, chosen)
+    except store.UnavailableError:
+        say_sample(card, cards.card(card.sample))
+        return load_files(name.replace(card.name, card.sample, 1), split)
+    return found
 
 
 def say_sample(card: Card, sample: Card) -> None:

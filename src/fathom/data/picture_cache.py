@@ -26,10 +26,12 @@ from torch import Tensor
 
 from fathom.data import cache, memory, store
 from fathom.data.decoding import cores
+from fathom.locks import locked
 
 PART_BYTES = 32 << 20  # of pixels; a killed process loses no more
 PART_PICTURES = 1000
 VERIFIED_BYTES = 2 << 30  # a larger file is not read through when it is opened: only its size is checked
+PART = {"end", "bytes", "crc32", "sha256", "bad"}  # what the log says of each part
 PATIENCE_SECONDS = 2.0  # decoding that takes longer says so
 
 Decode = Callable[[Path], np.ndarray]
@@ -91,7 +93,7 @@ def load(key: str, name: str, paths: Sequence[Path], decode: Decode, shape: tupl
         folder.mkdir(parents=True, exist_ok=True)
         if (whole := _opened(file, log, shape)) is not None:
             return whole
-        with store.locked(folder / f".{key}.lock"):
+        with locked(folder / f".{key}.lock"):
             if (whole := _opened(file, log, shape)) is not None:  # another process was faster
                 return whole
             room = shutil.disk_usage(folder).free + (file.stat().st_size if file.exists() else 0)
@@ -164,7 +166,8 @@ class Progress:
         if seconds < PATIENCE_SECONDS or store.quiet or (self.said and not sys.stderr.isatty()):
             return
         speed = (done - self.begin) / seconds
-        line = f"{self.name}: {done:,} of {self.total:,} pictures decoded for the cache, {speed:,.0f} a second"
+        rate = f"{speed:,.0f}" if speed >= 10 else f"{speed:.1f}"
+        line = f"{self.name}: {done:,} of {self.total:,} pictures decoded for the cache, {rate} a second"
         print(f"\r{line}  " if sys.stderr.isatty() else line, end="" if sys.stderr.isatty() else "\n", file=sys.stderr)
         sys.stderr.flush()
         self.said = True
@@ -183,7 +186,10 @@ def _lines(log: Path) -> list[dict[str, Any]]:
     lines = []
     with contextlib.suppress(OSError, ValueError):
         for line in log.read_text(encoding="utf-8").splitlines():
-            lines.append(json.loads(line))
+            found = json.loads(line)
+            if not isinstance(found, dict) or not ("done" in found or found.keys() >= PART):
+                raise ValueError(line)
+            lines.append(found)
     return lines
 
 

@@ -10,8 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fathom.data import cache, cards, image_folder, loading, options, store
-from fathom.data.options import expanded
+from fathom.data import cache
 from fathom.errors import InputError
 from fathom.records import DataUsed
 
@@ -48,34 +47,6 @@ class PictureFiles:
     def tensors(self) -> dict[str, Tensor]:
         """`x` `(examples, 3, 0, 0)`, since sizes differ and nothing is decoded yet, and `y` `(examples,)` of int64."""
         return {"x": torch.empty(len(self), 3, 0, 0), "y": torch.from_numpy(self.labels)}
-
-
-def load_files(name: str, split: str = "train") -> PictureFiles:
-    """One split of a set whose pictures are files: `imagenet`, or `images:DIR` with its options.
-
-    Raises:
-        InputError: the set is not made of picture files.
-        DataError: the folder is not laid out as it should be.
-    """
-    spec = loading.parse(name)
-    if spec.kind == "images":
-        chosen = options.resolve(spec.kind, image_folder.OPTIONS, spec.options, {})
-        folder = expanded(spec.target)
-        pictures, classes = image_folder.labelled(name, folder, chosen)
-        numbers = {label: number for number, label in enumerate(classes)}
-        ours = [(str(one.path.relative_to(folder)), numbers[one.label]) for one in pictures if one.split == split]
-        return files(name, "user", folder, classes, ours, split, chosen.get("skip_bad", False))
-    module = None if spec.kind else cards.module(spec.target)
-    if module is None or not hasattr(module, "read_files"):
-        raise InputError(f"{name}: expected pictures in files, since they are cut anew each time; give images:DIR")
-    chosen = options.resolve(spec.target, module.OPTIONS, spec.options, {})
-    card = cards.card(spec.target)
-    try:
-        found: PictureFiles = module.read_files(card, split, chosen)
-    except store.UnavailableError:
-        loading.say_sample(card, cards.card(card.sample))
-        return load_files(name.replace(card.name, card.sample, 1), split)
-    return found
 
 
 def files(

@@ -4,7 +4,6 @@ Environment: `FATHOM_DATA` lists folders (`FOLDER/DATASET/FILE`), separated as i
 folder; `FATHOM_OFFLINE=1` forbids the network.
 """
 
-import contextlib
 import os
 import sys
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from fathom.data import cache
 from fathom.data.dataset import Card, RemoteFile
 from fathom.data.options import expanded
 from fathom.errors import ChecksumError, DataError, DownloadError, SaveError
+from fathom.locks import locked
 
 SAMPLES = Path(__file__).parent / "samples"
 CONNECT_SECONDS = 3.0  # short, so that a laptop without a network falls back at once
@@ -248,21 +248,6 @@ def _copy(chunks: Iterator[bytes], out: IO[bytes], most: int) -> None:
         out.write(chunk)
         if out.tell() > most:
             raise _MirrorError("sent far more bytes than the file has")
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of `path`; a process that dies lets go of it."""
-    with path.open("a+b") as file:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield  # the file stays: taking it away would let two processes hold two locks of one name
 
 
 def get(card: Card) -> list[Found]:

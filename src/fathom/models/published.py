@@ -1,6 +1,5 @@
 """Published weights into our models: torchvision's files for the architectures whose layout it defines."""
 
-import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch import Tensor
 from fathom import models
 from fathom.errors import DataError, InputError
 
+PROGRAMS = (".pt2", ".onnx")  # files of whole models
 AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")  # heads that only training needs: GoogLeNet's and Inception's
 OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\.")  # norm.1 for norm1, in torchvision's first files
 SHOWN = 3
@@ -63,9 +63,12 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         held = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        reason = str(error).partition("\n")[0] or "it ends too early"
-        raise DataError(f"{path}: expected a file of weights alone, but {reason}; get it again") from None
+    except SafetensorError as error:
+        raise DataError(f"{path}: expected a file of weights alone, but {error}; get it again") from None
+    except Exception:  # an unpickler raises almost anything
+        program = path.suffix in PROGRAMS
+        what = "a program; export it with --format safetensors" if program else "none, or damaged; get it again"
+        raise DataError(f"{path}: expected a file of weights alone, but it is {what}") from None
     if not isinstance(held, Mapping) or not all(isinstance(value, Tensor) for value in held.values()):
         what = f"an entry {next(iter(held))!r}" if isinstance(held, Mapping) and held else type(held).__name__
         raise DataError(f"{path}: expected tensors by name, got {what}; save the state dict alone")

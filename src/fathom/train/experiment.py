@@ -245,11 +245,22 @@ def for_testing(task: Task, model: Any) -> Any:
 
 
 def held_out(test: Examples, config: TrainConfig, device: torch.device | None = None) -> Batches:
-    """The test examples in order, all or as many as `limit` batches have; small ones in larger batches, for speed."""
-    count = min(len(test), config.limit * config.batch_size) if config.limit else len(test)
+    """The test examples in order; small ones in larger batches, for speed.
+
+    With `limit` they are as many as so many training batches have, evenly spaced, since they may lie by classes.
+    """
+    count = measured_count(test, config)
     fitting = HELD_OUT_NUMBERS // max(1, test.tensors["x"][0].numel())
-    tensors = (tensor[:count] for tensor in test.tensors.values())
+    tensors = list(test.tensors.values())
+    if count < len(test):
+        places = torch.arange(count) * len(test) // count
+        tensors = [tensor[places] for tensor in tensors]
     return Batches(*tensors, batch_size=max(config.batch_size, fitting), device=device)
+
+
+def measured_count(test: Examples, config: TrainConfig) -> int:
+    """How many of the test examples `held_out` gives."""
+    return min(len(test), config.limit * config.batch_size) if config.limit else len(test)
 
 
 def in_order(batches: Batches) -> Iterator[tuple[Tensor, ...]]:

@@ -79,7 +79,10 @@ def fit(
                     if received:
                         break
                 if not received:
-                    _end_epoch(progress, evaluate() if evaluate else {})
+                    measured = evaluate() if evaluate else {}
+                    if math.isnan(measured.get("test_loss", 0.0)):  # the last update alone may have spoilt the model
+                        raise _diverged(measured["test_loss"], progress, state)
+                    _end_epoch(progress, measured)
                     progress.seconds = time.perf_counter() - clock
                     for listener in listeners:
                         listener.epoch(progress)

@@ -1,5 +1,6 @@
 """What a training starts from instead of random weights: a run, a file of weights, or those that a package brings."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,7 +26,7 @@ FIELDS = ("from_", "freeze", "discriminative")
 
 def check(config: Any) -> None:
     """InputError unless the fields of `FIELDS` go together."""
-    if config.discriminative < 1:
+    if not 1 <= config.discriminative < math.inf:
         raise InputError(f"--discriminative: expected a factor of at least 1, got {config.discriminative}; 2.6, say")
     for name in FIELDS[1:]:
         if not config.from_ and getattr(config, name) not in ("", 1.0):
