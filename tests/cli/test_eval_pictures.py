@@ -6,7 +6,9 @@ import pytest
 import torch
 from PIL import Image
 
+from fathom import data, recipes
 from fathom.cli import main
+from fathom.records import RunFolder
 
 SHORT = ["--epochs", "1", "--batch-size", "8", "--quiet"]
 OF_CLASSES = ["calibration.png", "confusion.png", "per-class.png"]
@@ -99,9 +101,25 @@ def test_the_layer_and_the_picture_may_be_chosen(runs, capsys):
     assert (runs["lenet"] / "pictures" / "grad-cam.png").read_bytes() != usual
 
 
+@pytest.mark.parametrize("name", ["lenet", "numpy"])
+def test_mirrored_pictures_are_answered_with_their_mirror_images(name, runs, capsys):
+    module = recipes.load("lenet")
+    model, _, test = module.RECIPE.opened(RunFolder.open(runs[name]))
+    x, y = data.pixels(test.tensors["x"]), test.tensors["y"]
+    with torch.inference_mode():
+        both = (model(x).softmax(dim=1) + model(x.flip(-1)).softmax(dim=1)) / 2
+    assert main(["eval", str(runs[name]), "--mirrored", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["metrics"]["test_loss"] == pytest.approx(-both[range(len(y)), y].log().mean().item(), rel=1e-5)
+    assert found["metrics"]["test_accuracy"] == pytest.approx((both.argmax(dim=1) == y).float().mean().item())
+    assert "together with its mirror image" in found["notes"][0]
+
+
 @pytest.mark.parametrize(
     ("name", "words", "message"),
     [
+        ("lenet", ["--mirrored", "--pictures"], "--mirrored: expected without --pictures"),
+        ("table", ["--mirrored"], "--mirrored: expected a run on pictures, got"),
         ("lenet", ["--layer", "1"], "--layer: expected together with --pictures"),
         ("lenet", ["--image", "a.png"], "--image: expected together with --pictures"),
         ("scratch", ["--pictures", "--layer", "6"], "layer '6': expected one that gives maps"),

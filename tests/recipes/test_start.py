@@ -1,5 +1,6 @@
 import dataclasses
 import functools
+import math
 import shutil
 import signal
 
@@ -173,6 +174,7 @@ def test_packaged_weights_expect_pixels_less_127_over_128():
         ({"freeze": "2"}, "--freeze: expected with --from"),
         ({"discriminative": 2.0}, "--discriminative: expected with --from"),
         ({"discriminative": 0.5}, "--discriminative: expected a factor of at least 1, got 0.5"),
+        ({"discriminative": math.nan}, "--discriminative: expected a factor of at least 1, got nan"),
         ({"from_": "runs/x", "rung": "numpy"}, "--from: expected rung torch or scratch, got numpy"),
     ],
 )
@@ -206,6 +208,17 @@ def test_a_start_that_is_none_is_one_clear_line(tmp_path):
 def test_an_unknown_stage_is_one_clear_line(learnt, tmp_path):
     with pytest.raises(InputError, match=r"--freeze: expected a number from 1 to 4, the stages of this network"):
         run(tmp_path / "run", from_=str(learnt.path), freeze="5")
+
+
+def test_measuring_on_changed_pictures_says_so(tmp_path, capsys):
+    folder = tmp_path / "photos"
+    pictures(folder, ("dark", "light"))
+    done, _ = run(tmp_path / "run", data=f"images:{folder}")
+    lenet.measure(done)
+    assert "have changed" not in capsys.readouterr().err
+    shutil.copy(next((folder / "dark").iterdir()), folder / "light" / "new.png")
+    lenet.measure(done)
+    assert "the data have changed since it was trained, so that it may have learnt" in capsys.readouterr().err
 
 
 def test_measuring_on_other_classes_says_how_to_fine_tune(tmp_path):

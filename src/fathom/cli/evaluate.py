@@ -1,4 +1,4 @@
-"""`fathom eval`: a trained run, measured again on all of its test data, and looked into."""
+"""`fathom eval`: a trained run, measured again on its test data, and looked into."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from fathom.cli.parser import Parser
 from fathom.cli.printing import print_json, print_result, quiet_data, stdout_for_json, table
 from fathom.cli.settings import settings
 from fathom.errors import InputError
-from fathom.records import RunFolder
+from fathom.records import Result, RunFolder
 
 if TYPE_CHECKING:
     from fathom.recipes.common.inside import Inside
@@ -21,18 +21,21 @@ def main(argv: Sequence[str]) -> int:
     for flag, given in (("--layer", words.layer), ("--image", words.image)):
         if given and not words.pictures:
             raise InputError(f"{flag}: expected together with --pictures, which draws it, got it alone; add --pictures")
-    if words.attention is not None and words.pictures:
-        raise InputError("--attention: expected without --pictures, since it measures nothing; give one of the two")
+    if words.attention is not None and (words.pictures or words.mirrored):
+        given = "--pictures" if words.pictures else "--mirrored"
+        raise InputError(f"--attention: expected without {given}, since it measures nothing; give one of the two")
+    if words.pictures and words.mirrored:
+        raise InputError("--mirrored: expected without --pictures, which shows each picture once; give one of the two")
     folder = RunFolder.open(words.run)
     module = recipes.load(folder.recipe)
     if words.attention is not None:
         return _attention(folder, module, words)
-    if not hasattr(module, "measure"):
+    looked = words.pictures or words.mirrored
+    if not looked and not hasattr(module, "measure"):
         raise InputError(f"{folder.path}: the recipe {folder.recipe} has nothing to measure again; see its result.json")
     settings(folder, module.Config)
     with stdout_for_json(words.json), quiet_data(words.quiet):
-        inside = _look(folder, module, words) if words.pictures else None
-        result = module.measure(folder)
+        result, inside = _of_pictures(folder, module, words) if looked else (module.measure(folder), None)
     if words.json:
         print_json(dataclasses.asdict(result) | (inside.plain() if inside else {}))
         return 0
@@ -45,7 +48,7 @@ def main(argv: Sequence[str]) -> int:
 def _parser() -> Parser:
     parser = Parser(
         "eval",
-        "Measure a trained run again on all of its test data.",
+        "Measure a trained run again on its test data: all, or as many as its --limit says.",
         [
             "fathom eval runs/lenet-TIME",
             "fathom eval runs/lenet-TIME --pictures",
@@ -67,6 +70,11 @@ def _parser() -> Parser:
         action="append",
         default=[],
         help="your own picture for feature maps and Grad-CAM; may be given several times",
+    )
+    parser.add_argument(
+        "--mirrored",
+        action="store_true",
+        help="answer each test picture together with its mirror image: the mean of both probabilities counts",
     )
     parser.add_argument(
         "--attention",
@@ -92,10 +100,15 @@ def _attention(folder: RunFolder, module: Any, words: Any) -> int:
     return 0
 
 
-def _look(folder: RunFolder, module: Any, words: Any) -> "Inside":
+def _of_pictures(folder: RunFolder, module: Any, words: Any) -> tuple[Result, "Inside | None"]:
     from fathom.recipes.common import inside
 
-    return inside.look(folder, module, words.layer, words.image)
+    recipe = inside.classifier(folder, module, "--pictures" if words.pictures else "--mirrored")
+    if words.mirrored and folder.data["kind"] != "images":
+        raise InputError(f"--mirrored: expected a run on pictures, got {folder.path}, on rows of numbers; leave it out")
+    opened = recipe.opened(folder)
+    found = inside.look(folder, opened, words.layer, words.image) if words.pictures else None
+    return recipe.measured(folder, opened, mirrored=words.mirrored), found
 
 
 def _print_inside(inside: "Inside", *, quiet: bool) -> None:

@@ -17,11 +17,14 @@ from torch import Tensor, nn
 
 from fathom import data, devices, metrics, models, plot
 from fathom.data.streaming import FixedViews, RandomView, Streamed
-from fathom.errors import DataError, InputError
+from fathom.errors import DataError, FathomError, InputError
 from fathom.layers import namespace
+from fathom.models.views import mean_of_views
+from fathom.recipes.common import exports
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener, TrainConfig, evaluate, experiment, load_model
 from fathom.train.experiment import Task, measured_again
+from fathom.train.export import EXAMPLES, Exportable
 from fathom.train.supervised import Measure
 
 SECTION = "He et al. 2015, 3.4"
@@ -141,8 +144,7 @@ class Prepared(nn.Module):
         if x.dim() == 4:
             logits: Tensor = self.network(x)
             return logits
-        each = self.network(x.flatten(0, 1)).log_softmax(dim=1).unflatten(0, x.shape[:2])
-        return each.logsumexp(dim=1) - math.log(x.shape[1])
+        return mean_of_views(self.network(x.flatten(0, 1)).unflatten(0, x.shape[:2]))
 
     def learn(self, batches: Iterable[tuple[Tensor, ...]]) -> None:
         """Take mean picture and principal components from pictures."""
@@ -284,15 +286,25 @@ def predict(folder: RunFolder, source: str | Path) -> Prediction:
     return Prediction(input=str(source), label=classes[order[0]], probabilities=ranked)
 
 
+def exportable(folder: RunFolder) -> Exportable:
+    """A run's best model, for the middle of a picture, to be handed over."""
+    model, config = trained(folder)
+    try:
+        x, _ = middles(config, EXAMPLES)
+    except FathomError:  # the pictures are not on this machine
+        x = None
+    return exports.of_examples(
+        folder, model, partial(build, config, folder.data), output="logits", meaning=exports.LOGITS, found=x
+    )
+
+
 def draw(folder: RunFolder) -> list[Path]:
     """Twelve validation pictures, spread over the classes, with what the run's best model takes them for."""
     model, config = trained(folder)
-    test, classes = load_split(config, "test"), folder.data["classes"]
-    chosen = np.linspace(0, len(test) - 1, min(SHOWN, len(test))).round().astype(int)
-    some = replace(test, names=test.names[chosen], labels=test.labels[chosen])
-    x, y = next(iter(Streamed(some, replace(config.test_view, count=1), batch_size=SHOWN, workers=1)))
+    x, y = middles(config, SHOWN)
     with torch.inference_mode():
         predicted = model(x).argmax(dim=1)
+    classes = folder.data["classes"]
     return [
         plot.images(
             folder.path / "predictions.png",
@@ -301,3 +313,12 @@ def draw(folder: RunFolder) -> list[Path]:
             predicted=[classes[number] for number in predicted.tolist()],
         )
     ]
+
+
+def middles(config: Config, count: int) -> tuple[Tensor, Tensor]:
+    """The middles of so many validation pictures, spread over the classes, and their classes."""
+    test = load_split(config, "test")
+    chosen = np.linspace(0, len(test) - 1, count).round().astype(int)
+    some = replace(test, names=test.names[chosen], labels=test.labels[chosen])
+    x, y = next(iter(Streamed(some, replace(config.test_view, count=1), batch_size=count, workers=1)))
+    return x, y

@@ -1,5 +1,6 @@
 """What the recipes that sort examples into classes share: train, measure again, predict, show twelve predictions."""
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,22 +12,27 @@ import torch
 from torch import nn
 
 from fathom import data, metrics, plot
-from fathom.data import augment
+from fathom.data import augment, store
 from fathom.errors import InputError, RunFolderError
 from fathom.layers import namespace
+from fathom.models.views import Mirrored
 from fathom.recipes.common import exports, starts
 from fathom.recipes.common.inputs import encode
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener, TrainConfig, evaluate, experiment, load_model
 from fathom.train.channels_last import channels_last
-from fathom.train.experiment import Task, describe, held_out, measured_again
+from fathom.train.experiment import Task, describe, held_out, measured_again, measured_count
 from fathom.train.export import Exportable
 from fathom.train.normalised import scaled, statistics
 
 Build = Callable[[Any, Mapping[str, Any]], nn.Module]
 """`(config, about)` to a fresh model; `about` is what the run folder's `data.json` holds."""
 
+Opened = tuple[nn.Module, TrainConfig, data.Dataset]
+"""The best model of a run, its settings, and its test examples."""
+
 MEASURES = {"accuracy": metrics.accuracy}
+SHOWN = 12  # test images in a drawing
 IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])  # mean and spread of its pictures, as weights of it want
 
 
@@ -85,7 +91,7 @@ class PictureConfig(TrainConfig):
                 raise InputError(f"--normalise: expected none on rung numpy, got {self.normalise}; leave it out")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Classifier:
     """What the module of a recipe that sorts examples into classes offers: `run`, `measure`, `predict` and `draw`.
 
@@ -155,25 +161,34 @@ class Classifier:
         shape = {"size": tuple(about["image_size"]), "channels": about["channels"]} if about["kind"] == "images" else {}
         return {**self.wishes, **shape}
 
-    def opened(self, folder: RunFolder) -> tuple[nn.Module, TrainConfig, data.Dataset]:
+    def opened(self, folder: RunFolder) -> Opened:
         """The best model of a run, its settings, and its test examples."""
         model, config = self.trained(folder)
         if config.channels_last:
             channels_last(model)  # as in training, to the last bit
-        _, test = load_splits(config, **self.asked(folder))
+        train, test = load_splits(config, **self.asked(folder))
         if (learnt := folder.data["classes"]) != (there := test.about["classes"]):
             raise InputError(
                 f"{folder.path} has learnt {len(learnt)} classes, but {config.data} has {len(there)} or others "
                 f"({', '.join(map(str, there[:4]))}, …); {starts.advice(folder)}"
             )
+        if folder.data.get("source", {}).get("sha256") != dict(train.used.sha256):
+            store.say(
+                f"{folder.path}: the data have changed since it was trained, so that it may have learnt from some of "
+                "the pictures that it is measured on"
+                if folder.data["kind"] == "images"
+                else f"{folder.path}: the data have changed since it was trained"
+            )
         return model, config, test
 
     def measure(self, folder: RunFolder) -> Result:
         """Measure the best model of a run on its test data again."""
-        model, config, test = self.opened(folder)
-        measures = {"loss": namespace(config.rung).CrossEntropyLoss(), **MEASURES}
-        measured = evaluate(model, held_out(test, config), measures, precision=config.precision)
-        return measured_again(folder, config, measured, test.used, self.published, "the checkpoint of the best epoch")
+        return self.measured(folder, self.opened(folder))
+
+    def measured(self, folder: RunFolder, opened: Opened, *, mirrored: bool = False) -> Result:
+        """Measure what `opened` gave; with `mirrored`, each picture together with its mirror image."""
+        note = "the checkpoint of the best epoch"
+        return measured(folder, opened, self.published, note, mirrored=mirrored)
 
     def predict(self, folder: RunFolder, source: str | Path) -> Prediction:
         """Sort one example into the classes that the run has learnt.
@@ -185,7 +200,7 @@ class Classifier:
         Raises:
             DataError: the file is none that can be read.
         """
-        model, _ = self.trained(folder)
+        model = _at_hand(self, folder.path, _stamps(folder))
         examples = encode(folder.data, source)
         with torch.inference_mode():
             probabilities = model(examples).softmax(dim=1)
@@ -205,12 +220,13 @@ class Classifier:
         )
 
     def draw(self, folder: RunFolder) -> list[Path]:
-        """A picture of the first 12 test images with their true and predicted labels, wrong ones marked."""
+        """A picture of 12 test images with their true and predicted labels, wrong ones marked."""
         model, config = self.trained(folder)
         if folder.data["kind"] != "images":
             return []
         _, test = load_splits(config, **self.asked(folder))
-        images, target = data.pixels(test.tensors["x"][:12]), test.tensors["y"][:12]
+        places = torch.arange(min(SHOWN, len(test))) * len(test) // min(SHOWN, len(test))  # of all classes
+        images, target = data.pixels(test.tensors["x"][places]), test.tensors["y"][places]
         with torch.inference_mode():
             predicted = model(images).argmax(dim=1)
         classes = folder.data["classes"]
@@ -222,6 +238,32 @@ class Classifier:
                 predicted=[classes[number] for number in predicted.tolist()],
             )
         ]
+
+
+@functools.lru_cache(maxsize=1)
+def _at_hand(recipe: Classifier, path: Path, stamps: tuple[int, ...]) -> nn.Module:
+    """The best model of the run in `path`, built once for all the pictures of a folder."""
+    return recipe.trained(RunFolder(path))[0]
+
+
+def _stamps(folder: RunFolder) -> tuple[int, ...]:
+    """When the files of a run that make its model were written."""
+    files = (folder.best, folder.last, folder.path / "config.json", folder.path / "data.json")
+    return tuple(file.stat().st_mtime_ns for file in files if file.is_file())
+
+
+def measured(
+    folder: RunFolder, opened: Opened, published: Sequence[Mapping[str, Any]], note: str, *, mirrored: bool = False
+) -> Result:
+    """Loss and accuracy of a run's classifier; `note` says which it is."""
+    model, config, test = opened
+    measures = {"loss": namespace(config.rung).CrossEntropyLoss(), **MEASURES}
+    if mirrored:
+        model, note = Mirrored(model), f"{note}; each picture answered together with its mirror image"
+    if (count := measured_count(test, config)) < len(test):
+        note = f"{note}; {count:,} of {len(test):,} test examples, as the run's limit {config.limit} says"
+    found = evaluate(model, held_out(test, config), measures, precision=config.precision)
+    return measured_again(folder, config, found, test.used, published, note)
 
 
 def varied(config: TrainConfig, about: Mapping[str, Any]) -> augment.Transform | None:

@@ -43,6 +43,7 @@ def of_examples(
     meaning: str,
     taken: str = "",
     wishes: Mapping[str, Any] | None = None,
+    found: Tensor | None = None,
 ) -> Exportable:
     """A model that maps `(batch, ...)` to one tensor `(batch, ...)`.
 
@@ -51,10 +52,12 @@ def of_examples(
         output: what that tensor is called.
         meaning: of its last axis, in words.
         taken: the meaning of the input's last axis, where `data.json` can't tell.
-        wishes: what the recipe asks of pictures.
+        wishes: what the recipe asks of pictures, where they are looked for.
+        found: `EXAMPLES` test examples, `(examples, ...)`; None looks for them.
     """
     about = folder.data
-    found = test_examples(folder, wishes or {})
+    if found is None:
+        found = test_examples(folder, wishes or {})
     x = generated(about) if found is None else found
     with torch.inference_mode():
         sizes = model(x).shape[1:]

@@ -13,6 +13,7 @@ from torch import Tensor
 from fathom import data, diagnose, plot
 from fathom.errors import InputError, SaveError
 from fathom.plot.classes import shortened
+from fathom.recipes.common.classifier import Opened
 from fathom.recipes.common.inputs import encode
 from fathom.records import RunFolder
 from fathom.train.experiment import held_out
@@ -79,26 +80,39 @@ class Inside:
         }
 
 
-def look(folder: RunFolder, module: ModuleType, layer: str = "", images: Sequence[str | Path] = ()) -> Inside:
-    """Look into a run's best model and draw what is found into `pictures/` of the run folder.
+def classifier(folder: RunFolder, module: ModuleType, flag: str) -> Any:
+    """The recipe of a run of one classifier, which has `opened` and `measured`.
 
     Args:
         module: the recipe's.
-        layer: whose feature maps and Grad-CAM are drawn; empty takes the last one that has any.
-        images: picture files of the user's, to be drawn in place of test examples.
+        flag: what needs it.
 
     Raises:
-        InputError: the run does not sort into classes by one model, or has no such layer.
-        SaveError: the pictures can't be written.
+        InputError: the run does not sort into classes by one model.
     """
     recipe: Any = getattr(module, "RECIPE", None)
     if not folder.data.get("classes") or not hasattr(recipe, "opened"):
         reason = "trains several models" if folder.data.get("classes") else "has no classes"
         raise InputError(
             f"{folder.path}: expected a run of one classifier to look into, but {folder.recipe} {reason}; "
-            "leave --pictures out"
+            f"leave {flag} out"
         )
-    model, config, test = recipe.opened(folder)
+    return recipe
+
+
+def look(folder: RunFolder, opened: Opened, layer: str = "", images: Sequence[str | Path] = ()) -> Inside:
+    """Look into a run's best model and draw what is found into `pictures/` of the run folder.
+
+    Args:
+        opened: the model, its settings, and its test examples.
+        layer: whose feature maps and Grad-CAM are drawn; empty takes the last one that has any.
+        images: picture files of the user's, to be drawn in place of test examples.
+
+    Raises:
+        InputError: the model has no such layer.
+        SaveError: the pictures can't be written.
+    """
+    model, config, test = opened
     classes = tuple(folder.data["classes"])
     pictured = folder.data["kind"] == "images"
     if not pictured and (layer or images):

@@ -16,12 +16,21 @@ from fathom.data.contest_folder import Entries
 from fathom.errors import InputError, Stopped
 from fathom.layers import namespace
 from fathom.recipes.common import starts
-from fathom.recipes.common.classifier import MEASURES, Build, Classifier, PictureConfig, load_splits, varied
+from fathom.recipes.common.classifier import (
+    MEASURES,
+    Build,
+    Classifier,
+    Opened,
+    PictureConfig,
+    load_splits,
+    measured,
+    varied,
+)
 from fathom.recipes.common.features import OnFrozen, features
 from fathom.recipes.common.starts import Start
 from fathom.records import Prediction, Result, RunFolder, write_text
-from fathom.train import Listener, Profile, TensorBoard, evaluate, experiment
-from fathom.train.experiment import Task, describe, held_out, measured_again, prepare
+from fathom.train import Listener, Profile, TensorBoard, experiment
+from fathom.train.experiment import Task, describe, prepare
 from fathom.train.export import Exportable
 
 VALIDATION = "validation"  # the folder in the run's, of the run that chose the number of epochs
@@ -197,7 +206,7 @@ class PictureContest:
         """The model that has not seen the pictures held out, and the settings."""
         return self.classifier.trained(_validation(folder))
 
-    def opened(self, folder: RunFolder) -> tuple[nn.Module, Any, data.Dataset]:
+    def opened(self, folder: RunFolder) -> Opened:
         """That model, the settings, and the pictures held out."""
         return self.classifier.opened(_validation(folder))
 
@@ -207,12 +216,14 @@ class PictureContest:
 
     def measure(self, folder: RunFolder) -> Result:
         """Measure on the pictures held out the model that has not seen them."""
-        model, config, held = self.opened(folder)
-        held = self.seen(model, held)
-        measures = {"loss": namespace(config.rung).CrossEntropyLoss(), **MEASURES}
-        measured = evaluate(model, held_out(held, config), measures, precision=config.precision)
+        return self.measured(folder, self.opened(folder))
+
+    def measured(self, folder: RunFolder, opened: Opened, *, mirrored: bool = False) -> Result:
+        """Measure what `opened` gave; with `mirrored`, each picture together with its mirror image."""
+        model, config, held = opened
+        shown = held if mirrored else self.seen(model, held)
         note = "the checkpoint of the best epoch without the pictures held out"
-        return measured_again(folder, config, measured, held.used, self.published, note)
+        return measured(folder, (model, config, shown), self.published, note, mirrored=mirrored)
 
     def predict(self, folder: RunFolder, source: str | Path) -> Prediction:
         """What the model that has learnt from all pictures takes the picture file `source` for."""
