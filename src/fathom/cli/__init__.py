@@ -14,13 +14,14 @@ from collections.abc import Iterator, Sequence
 from importlib import import_module
 from types import FrameType
 
+from fathom.cli.process import keep_memory, wait_asleep
 from fathom.errors import FathomError, InputError
 
 COMMANDS = {
     "list": ("listing", "recipes: book section or paper, data, published figure"),
     "show": ("show", "a model: layers, shapes, parameters, FLOPs; a recipe: its settings"),
     "train": ("train", "train a recipe and set its figure beside the published one"),
-    "eval": ("evaluate", "measure a trained run again on all of its test data"),
+    "eval": ("evaluate", "measure a trained run again on its test data"),
     "predict": ("predict", "what a trained run says of your files"),
     "export": ("export", "a trained model as ONNX, torch.export or safetensors, checked"),
     "ladder": ("ladder", "every layer from scratch beside the framework's: values, gradients, time"),
@@ -52,8 +53,6 @@ Exit codes: 0 good; 1 the run or a check failed; 2 a wrong word or bad input;
 130 and 143 stopped by SIGINT and SIGTERM, after saving.
 """
 
-WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
-SPINS = "10000"  # turns of a thread that waits before it sleeps
 NAMES = (errno.ENAMETOOLONG, errno.ELOOP)
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
@@ -65,7 +64,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     _say_anything()
-    _wait_asleep()
+    wait_asleep()
+    if argv is None and "train" in words:
+        keep_memory()
     with _noting_interrupts() as interrupts:
         try:
             code = _run(words)
@@ -82,15 +83,6 @@ def main(argv: Sequence[str] | None = None) -> int:
                 raise
             return _complain(message, code)
     return code
-
-
-def _wait_asleep() -> None:
-    """Let a thread of torch's that waits for another fall asleep soon, unless the user has said how it shall wait.
-
-    Else each keeps a processor busy for milliseconds, and beside another program an epoch takes several times as long.
-    """
-    if not any(name in os.environ for name in WAITING):
-        os.environ["GOMP_SPINCOUNT"] = SPINS  # read when torch is imported
 
 
 def _expected(error: Exception) -> tuple[str, int]:
