@@ -39,6 +39,7 @@ def test_predict_names_a_bad_file(picture_run, capsys):
     assert main(["predict", str(run), str(pictures / "light")]) == 2
     err = capsys.readouterr().err
     assert "broken.png" in err
+    assert "--skip-bad goes on after it" in err
     assert err.count("\n") == 1
 
 

@@ -277,7 +277,10 @@ def test_a_path_with_commas_and_equals_signs_is_taken_if_it_exists(tmp_path):
         ("images:", "expected a path after images:"),
         ("images:x,sise=3", "unknown option of images 'sise'; did you mean 'size'"),
         ("csv:x,test=5", "^csv: test: expected a number from 0 and below 1, got '5'"),
-        ("images:x,size=big", "^images: size: expected pixels as 28 or HEIGHTxWIDTH as 28x32, got 'big'"),
+        (
+            "images:x,size=big",
+            "^images: size: expected pixels, at most 10,000 a side, as 28 or HEIGHTxWIDTH as 28x32, got 'big'",
+        ),
         ("images:x,size=0", "expected pixels"),
         ("images:x,size=2x3x4", "expected pixels"),
         ("images:x,channels=2", "channels: expected one of 1, 3, got '2'"),

@@ -64,13 +64,15 @@ def main(argv: Sequence[str]) -> int:
     show = partial(print_translation, plot=words.plot) if kind == "pairs" else print_prediction
     done: list[Prediction] = []
     skipped: list[dict[str, str]] = []
-    for source in _sources(words.inputs, kind):
+    sources = list(_sources(words.inputs, kind))
+    for source in sources:
         try:
             with stdout_for_json(words.json), quiet_data(words.quiet):
                 found = _predict(ask, folder, source, kind)
         except DataError as error:
             if not words.skip_bad:
-                raise
+                hint = "; --skip-bad goes on after it" if len(sources) > 1 else ""
+                raise DataError(f"{error}{hint}") from error
             skipped.append({"input": source, "reason": str(error)})
             print(f"fathom: skipped: {error}", file=sys.stderr)
             continue

@@ -73,7 +73,7 @@ def read(name: str, folder: Path, split: str, options: dict[str, Any]) -> Datase
         )
     chosen = slice(0, len(learnt)) if split == "train" else slice(len(learnt), len(good))
     if not kept[chosen]:
-        raise DataError(f"{name}: expected pictures in the {split} split, got none; give test=0.2 or more pictures")
+        raise DataError(f"{name}: expected pictures in the {split} split, got none; give more, or another test=")
     numbers = {label: number for number, label in enumerate(classes)}
     x, y = pixels[chosen], torch.tensor([numbers[picture.label] for picture in kept[chosen]])
     card = Card(

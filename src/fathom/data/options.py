@@ -54,6 +54,9 @@ def choice(*values: Any) -> Converter:
     return convert
 
 
+LONGEST = 10_000  # pixels a side of a picture
+
+
 def image_size(value: Any) -> tuple[int, int]:
     """`28`, `28x32` or a pair: (height, width) in pixels."""
     parts = list(value) if isinstance(value, list | tuple) else str(value).lower().split("x")
@@ -61,8 +64,8 @@ def image_size(value: Any) -> tuple[int, int]:
         sides = [int(str(part)) for part in parts]
     except ValueError:
         sides = []
-    if len(sides) not in (1, 2) or any(side < 1 or side > 10_000 for side in sides):
-        raise ValueError("expected pixels as 28 or HEIGHTxWIDTH as 28x32")
+    if len(sides) not in (1, 2) or any(side < 1 or side > LONGEST for side in sides):
+        raise ValueError(f"expected pixels, at most {LONGEST:,} a side, as 28 or HEIGHTxWIDTH as 28x32")
     return sides[0], sides[-1]
 
 

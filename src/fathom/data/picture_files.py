@@ -64,7 +64,7 @@ def files(
         InputError: there is none.
     """
     if not pictures:
-        raise InputError(f"{name}: expected pictures in the {split} split, got none; give test=0.2 or more pictures")
+        raise InputError(f"{name}: expected pictures in the {split} split, got none; give more, or another test=")
     names = np.array([os.fsencode(path) for path, _ in pictures])
     labels = np.array([label for _, label in pictures], np.int64)
     digest = cache.digest_text(repr(classes) + names.tobytes().hex() + labels.tobytes().hex())
