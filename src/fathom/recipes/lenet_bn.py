@@ -14,24 +14,21 @@ DATA = "fashion-mnist"
 PUBLISHED = [
     {
         "metric": "train_loss",
-        "value": None,
+        "value": 0.273,
         "split": "training images",
         "source": "d2l-zh 7.5, printed",
-        "note": "the book prints it; not verified",
     },
     {
         "metric": "train_accuracy",
-        "value": None,
+        "value": 0.899,
         "split": "training images",
         "source": "d2l-zh 7.5, printed",
-        "note": "the book prints it; not verified",
     },
     {
         "metric": "test_accuracy",
-        "value": None,
+        "value": 0.807,
         "split": "test images",
         "source": "d2l-zh 7.5, printed",
-        "note": "the book prints it; not verified",
     },
 ]
 

@@ -14,24 +14,24 @@ DATA = "fashion-mnist"
 PUBLISHED = [
     {
         "metric": "train_loss",
-        "value": None,
+        "value": 0.563,
         "split": "training images",
         "source": "d2l-zh 7.3, printed",
-        "note": "the book prints it; not verified",
+        "note": "read in one copy of the page",
     },
     {
         "metric": "train_accuracy",
-        "value": None,
+        "value": 0.783,
         "split": "training images",
         "source": "d2l-zh 7.3, printed",
-        "note": "the book prints it; not verified",
+        "note": "read in one copy of the page",
     },
     {
         "metric": "test_accuracy",
-        "value": None,
+        "value": 0.772,
         "split": "test images",
         "source": "d2l-zh 7.3, printed",
-        "note": "the book prints it; not verified",
+        "note": "read in one copy of the page",
     },
 ]
 
