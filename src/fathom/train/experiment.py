@@ -253,9 +253,14 @@ def held_out(test: Examples, config: TrainConfig, device: torch.device | None = 
     fitting = HELD_OUT_NUMBERS // max(1, test.tensors["x"][0].numel())
     tensors = list(test.tensors.values())
     if count < len(test):
-        places = torch.arange(count) * len(test) // count
-        tensors = [tensor[places] for tensor in tensors]
+        tensors = [tensor[spread(len(test), count)] for tensor in tensors]
     return Batches(*tensors, batch_size=max(config.batch_size, fitting), device=device)
+
+
+def spread(examples: int, count: int) -> Tensor:
+    """The places of `count` examples, or of all if there are fewer, evenly spaced: of every class, if they lie so."""
+    count = min(count, examples)
+    return torch.arange(count) * examples // count
 
 
 def measured_count(test: Examples, config: TrainConfig) -> int:

@@ -21,7 +21,7 @@ from fathom.recipes.common.inputs import encode
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener, TrainConfig, evaluate, experiment, load_model
 from fathom.train.channels_last import channels_last
-from fathom.train.experiment import Task, describe, held_out, measured_again, measured_count
+from fathom.train.experiment import Task, describe, held_out, measured_again, measured_count, spread
 from fathom.train.export import Exportable
 from fathom.train.normalised import scaled, statistics
 
@@ -225,7 +225,7 @@ class Classifier:
         if folder.data["kind"] != "images":
             return []
         _, test = load_splits(config, **self.asked(folder))
-        places = torch.arange(min(SHOWN, len(test))) * len(test) // min(SHOWN, len(test))  # of all classes
+        places = spread(len(test), SHOWN)
         images, target = data.pixels(test.tensors["x"][places]), test.tensors["y"][places]
         with torch.inference_mode():
             predicted = model(images).argmax(dim=1)

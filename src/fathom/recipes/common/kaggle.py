@@ -30,7 +30,7 @@ from fathom.recipes.common.features import OnFrozen, features
 from fathom.recipes.common.starts import Start
 from fathom.records import Prediction, Result, RunFolder, write_text
 from fathom.train import Listener, Profile, TensorBoard, experiment
-from fathom.train.experiment import Task, describe, prepare
+from fathom.train.experiment import Task, describe, prepare, spread
 from fathom.train.export import Exportable
 
 VALIDATION = "validation"  # the folder in the run's, of the run that chose the number of epochs
@@ -233,7 +233,7 @@ class PictureContest:
         """Pictures held out with what the validated model takes them for, and entries with the answers to them."""
         config, classes = self.config(**folder.config), folder.data["classes"]
         held, entries = load_splits(config, **self.wishes)[1], data.load_entries(config.data, **self.wishes)
-        places = torch.arange(min(SHOWN, len(held))) * len(held) // min(SHOWN, len(held))  # of all classes
+        places = spread(len(held), SHOWN)
         x, truth = held.tensors["x"][places], held.tensors["y"][places].tolist()
         guesses = self.answers(_validation(folder), x).argmax(dim=1).tolist()
         answers = self.answers(folder, entries.x[:SHOWN]).max(dim=1)
