@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from fathom.cli import main
+from fathom.recipes.common import classifier
 from fathom.records import RunFolder
 
 
@@ -160,3 +161,12 @@ def test_the_report_takes_no_picture_from_outside_the_run(line_run, capsys):
     Path("runs/line/folder.png").mkdir()
     assert main(["report"]) == 0
     assert base64.b64encode(b"a key of mine").decode() not in Path("runs/report.html").read_text()
+
+
+def test_a_folder_of_pictures_is_answered_by_a_model_built_once(picture_run, monkeypatch):
+    run, pictures = picture_run
+    built, trained = [], classifier.Classifier.trained
+    monkeypatch.setattr(classifier.Classifier, "trained", lambda *words: built.append(1) or trained(*words))
+    classifier._at_hand.cache_clear()
+    assert main(["predict", str(run), "--skip-bad", str(pictures / "light")]) == 0
+    assert len(built) == 1

@@ -19,6 +19,7 @@ from fathom.recipes.common import starts
 from fathom.records import RunFolder
 from fathom.train import load_checkpoint
 from fathom.train.checkpoints import model_weights
+from fathom.train.experiment import held_out
 
 LENET = {"device": "cpu", "threads": 1, "batch_size": 16, "limit": 3, "lr": 0.01, "optimizer": "adam"}
 CLOTHES = "fashion-mnist-sample"
@@ -253,3 +254,13 @@ def test_from_is_a_flag_whose_path_holds_in_every_folder(learnt, tmp_path, monke
     assert "--from: the run in" in capsys.readouterr().err
     assert main(["train", "lenet", "--help"]) == 0
     assert "--from STR" in capsys.readouterr().out
+
+
+def test_with_a_limit_every_class_is_measured_and_the_result_says_how_many(learnt):
+    result = lenet.measure(learnt)
+    assert "48 of 2,000 test examples, as the run's limit 3 says" in result.notes[0]
+    x = torch.arange(100.0)[:, None]
+    sorted_set = data.Dataset(None, "test", {"x": x, "y": torch.arange(10).repeat_interleave(10)}, None, {})
+    (_, seen), *rest = held_out(sorted_set, lenet.Config(limit=1, batch_size=10))
+    assert not rest
+    assert seen.tolist() == list(range(10))

@@ -136,3 +136,9 @@ def test_without_epochs_to_do_nothing_happens():
     state = {"progress": Progress(epoch=3, history=[{"epoch": 3, "train_loss": 1.0}])}
     progress = fit(lambda batch: {"loss": math.nan}, Batches(torch.ones(3), batch_size=1), epochs=3, state=state)
     assert (progress.epoch, progress.step, progress.status) == (3, 0, "finished")
+
+
+def test_a_model_that_the_last_update_spoilt_ends_the_training():
+    batches = [(torch.ones(2, 1),)]
+    with pytest.raises(DivergedError):
+        fit(lambda batch: {"loss": 1.0}, batches, epochs=1, state={}, evaluate=lambda: {"test_loss": math.nan})
