@@ -10,6 +10,8 @@ from fathom import data
 from fathom.errors import DataError, InputError
 from fathom.recipes import resnet_imagenet as recipe
 from fathom.recipes.resnet_imagenet import Config, Prepared, statistics
+from fathom.records import RunFolder
+from fathom.train.export import EXAMPLES
 
 
 def test_the_mean_picture_and_the_colours_components_are_those_of_numpy():
@@ -136,3 +138,15 @@ def test_prediction_sees_the_middle_of_the_picture(tmp_path, monkeypatch):
     assert prediction.label == "green"
     expected = torch.tensor([1.0, 0.2, 0.0]).softmax(dim=0).tolist()
     assert prediction.probabilities == pytest.approx(dict(zip(["green", "blue", "red"], expected, strict=True)))
+
+
+def test_a_run_is_exported_with_the_middles_of_validation_pictures(tmp_path):
+    sizes = {"crop": 32, "shortest": 32, "longest": 40, "test_side": 36, "crops": 1}
+    config = Config(data="drawn-photographs", batch_size=8, limit=2, epochs=1, workers=1, threads=1, **sizes)
+    folder = RunFolder.create("resnet-imagenet", dataclasses.asdict(config), tmp_path / "run")
+    recipe.run(config, folder)
+    found = recipe.exportable(folder)
+    assert found.real
+    assert found.inputs["pixels"].shape == (EXAMPLES, 3, 32, 32)
+    with torch.inference_mode():
+        assert found.model(found.inputs["pixels"]).shape == (EXAMPLES, 10)
