@@ -8,6 +8,7 @@ from PIL import Image, ImageEnhance
 from fathom.ops import pictures
 
 SIZES = [(5, 3, 11, 7), (2, 1, 7, 13)]
+LARGE = [(6, 3, 64, 70), (0, 3, 64, 64)]  # moved one by one
 
 
 def some(shape, dtype=torch.float64):
@@ -19,19 +20,22 @@ def enhance():
     return pytest.importorskip("kornia.enhance")
 
 
-@pytest.mark.parametrize("shape", SIZES)
+@pytest.mark.parametrize("shape", SIZES + LARGE)
 @pytest.mark.parametrize("dim", [-1, -2])
 def test_mirrored_is_numpys_flip_of_those_named(shape, dim):
     x = some(shape)
     which = torch.arange(len(x)) % 2 == 0
+    assert pictures.mirrored(x, which, dim).shape == shape
     for picture, ours, turned in zip(x, pictures.mirrored(x, which, dim), which, strict=True):
         expected = np.flip(picture.numpy(), dim) if turned else picture.numpy()
         np.testing.assert_array_equal(ours.numpy(), expected)
 
 
-@pytest.mark.parametrize("shape", SIZES)
-def test_shifted_is_a_slice_of_the_padded_picture(shape):
-    x, most = some(shape), 3
+@pytest.mark.parametrize("shape", SIZES + LARGE)
+@pytest.mark.parametrize("most", [3, 90])
+def test_shifted_is_a_slice_of_the_padded_picture(shape, most):
+    x = some(shape)
+    assert pictures.shifted(x, *torch.zeros(2, len(x), dtype=torch.int64), most).shape == shape
     down, right = torch.randint(-most, most + 1, (2, len(x)))
     for picture, ours, i, j in zip(x, pictures.shifted(x, down, right, most), down, right, strict=True):
         padded = np.pad(picture.numpy(), ((0, 0), (most, most), (most, most)))

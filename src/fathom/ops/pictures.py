@@ -8,10 +8,13 @@ import torch
 from torch import Tensor, nn
 
 BRIGHTNESS = (0.299, 0.587, 0.114)  # of red, green and blue, Rec. 601
+LARGE = 3 * 64 * 64  # numbers a picture, from which a processor moves one after the other sooner than all at once
 
 
 def mirrored(x: Tensor, which: Tensor, dim: int = -1) -> Tensor:
     """The mirror images of those that `which`, of bool, names; `dim` -1 exchanges left and right, -2 top and bottom."""
+    if _one_by_one(x):
+        return torch.stack([one.flip(dim) if chosen else one for one, chosen in zip(x, which.tolist(), strict=True)])
     return torch.where(_each(which), x.flip(dim), x)
 
 
@@ -23,6 +26,13 @@ def shifted(x: Tensor, down: Tensor, right: Tensor, most: int) -> Tensor:
         most: pixels.
     """
     _, _, height, width = x.shape
+    if _one_by_one(x):
+        out = x.new_zeros(x.shape)
+        for one, place, rows, columns in zip(x, out, down.tolist(), right.tolist(), strict=True):
+            (above, top), (before, left) = (max(0, -rows), max(0, rows)), (max(0, -columns), max(0, columns))
+            part = one[:, top : max(0, height - above), left : max(0, width - before)]
+            place[:, above : max(0, height - top), before : max(0, width - left)] = part
+        return out
     windows = nn.functional.pad(x, (most,) * 4).unfold(2, height, 1).unfold(3, width, 1)
     return windows[torch.arange(len(x), device=x.device), :, down + most, right + most]
 
@@ -113,6 +123,11 @@ def _brightness(x: Tensor) -> Tensor:
         return x
     red, green, blue = (share * channel for share, channel in zip(BRIGHTNESS, x.split(1, 1), strict=True))
     return red + green + blue
+
+
+def _one_by_one(x: Tensor) -> bool:
+    """Whether large pictures lie on a processor, in whose caches one of them has room and the batch has not."""
+    return x.device.type == "cpu" and len(x) > 0 and x[0].numel() >= LARGE
 
 
 def _each(values: Tensor) -> Tensor:
