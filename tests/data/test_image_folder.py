@@ -48,17 +48,19 @@ def test_the_split_is_the_same_every_time_and_follows_the_seed(tmp_path):
     assert not torch.equal(first, other)
 
 
-@pytest.mark.parametrize("name", ["test", "val", "valid", "validation"])
-def test_train_and_test_folders_are_taken_as_they_are(tmp_path, name):
-    photos(tmp_path / "train", count=3)
+@pytest.mark.parametrize("train", ["train", "Training"])
+@pytest.mark.parametrize("name", ["test", "testing", "val", "valid", "validation"])
+def test_train_and_test_folders_are_taken_as_they_are(tmp_path, train, name):
+    photos(tmp_path / train, count=3)
     photos(tmp_path / name, count=2)
     assert len(data.load(f"images:{tmp_path}")) == 6
     assert len(data.load(f"images:{tmp_path}", "test")) == 4
 
 
-def test_a_class_may_be_called_train(tmp_path):
-    photos(tmp_path, ("car", "train"))
-    assert data.load(f"images:{tmp_path}").about["classes"] == ["car", "train"]
+@pytest.mark.parametrize("names", [("car", "train"), ("testing", "training"), ("test", "testing", "train")])
+def test_a_class_may_be_called_train(tmp_path, names):
+    photos(tmp_path, names)
+    assert tuple(data.load(f"images:{tmp_path}").about["classes"]) == names
 
 
 def test_no_other_folder_may_stand_beside_train_and_test(tmp_path):

@@ -1,7 +1,8 @@
 """The user's own pictures: folders as classes, or one folder and a CSV of labels.
 
     images:photos                       photos/cat/1.png, photos/dog/2.jpg, …; a fifth of each class is the test set
-    images:photos                       photos/train/cat/1.png, photos/test/cat/2.png, … (or val, valid, validation)
+    images:photos                       photos/train/cat/1.png, photos/test/cat/2.png, … (also training; testing, val,
+                                        valid, validation)
     images:photos,labels=labels.csv     photos/1.png, …; labels.csv has a header and two columns, file name and label
 
 One example is `(channels, height, width)` of uint8 and the number of its class; classes are in alphabetical order.
@@ -37,6 +38,7 @@ OPTIONS = {
 }
 ORIENTATION, SIDEWAYS = 0x0112, range(5, 9)  # the tag of EXIF, and its values that exchange height and width
 TEST_FOLDERS = ("test", "val", "valid", "validation")  # the first one that is there is used
+SYNONYMS = {"training": "train", "testing": "test"}  # of folders that have folders inside
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,9 @@ def _subfolders(folder: Path) -> list[Path]:
 
 def _from_folders(folder: Path) -> list[Labelled]:
     inside = {entry.name.lower(): entry for entry in _subfolders(folder)}
+    for other, name in SYNONYMS.items():
+        if other in inside and name not in inside and _subfolders(inside[other]):
+            inside[name] = inside.pop(other)
     others = sorted(inside.keys() - {"train", *TEST_FOLDERS})
     if others and len(inside) > 1 + len(others) and "train" in inside and _subfolders(inside["train"]):
         raise DataError(
