@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from fathom import data, recipes
+from fathom import data, plot, recipes
 from fathom.cli import main
 from fathom.records import RunFolder
 
@@ -83,6 +83,22 @@ def test_the_numbers_are_told_as_json_and_agree_with_one_another(runs, capsys):
     assert [Path(path).name for path in found["pictures"]] == ["confusion.png", "per-class.png", "calibration.png"]
 
 
+def test_with_a_limit_the_errors_told_and_drawn_are_of_the_pictures_that_were_asked(capsys, monkeypatch):
+    train = ["train", "mlp", "--data", "drawn-digits", "--limit", "2", "--epochs", "1", "--batch-size", "32"]
+    assert main([*train, "--out", "run", "--quiet"]) == 0
+    capsys.readouterr()
+    drawn = []
+    monkeypatch.setattr(plot, "images", lambda path, x, **words: drawn.append(x) or path)
+    assert main(["eval", "run", "--pictures", "--json"]) == 0
+    found, test = json.loads(capsys.readouterr().out), data.load("drawn-digits", "test")
+    assert sum(entry["support"] for entry in found["classes"]) == 64 < len(test)
+    classes = [entry["class"] for entry in found["classes"]]
+    places = [entry["example"] for entry in found["worst_errors"]]
+    assert max(places) > 64
+    assert [classes[number] for number in test.tensors["y"][places]] == [e["true"] for e in found["worst_errors"]]
+    assert torch.equal(drawn[0], data.pixels(test.tensors["x"][places]))
+
+
 def test_without_pictures_eval_says_what_it_said_and_draws_nothing(runs, capsys):
     shutil.copytree(runs["lenet"], "run", ignore=shutil.ignore_patterns("pictures"))
     assert main(["eval", "run", "--json"]) == 0
@@ -151,6 +167,9 @@ def test_a_folder_that_can_not_be_written_is_named(runs, capsys):
 def test_a_run_of_several_models_is_one_clear_line(runs, capsys, monkeypatch):
     from fathom.recipes import mlp
 
-    monkeypatch.delattr(mlp, "RECIPE")
+    monkeypatch.setattr(mlp, "RECIPE", object())
     assert main(["eval", str(runs["table"]), "--pictures"]) == 2
     assert "but mlp trains several models; leave --pictures out" in capsys.readouterr().err
+    monkeypatch.delattr(mlp, "RECIPE")
+    assert main(["eval", str(runs["table"]), "--pictures"]) == 2
+    assert "but mlp decodes its pictures anew each time; leave --pictures out" in capsys.readouterr().err

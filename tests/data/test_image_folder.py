@@ -69,6 +69,12 @@ def test_no_other_folder_may_stand_beside_train_and_test(tmp_path):
     refused(f"images:{tmp_path}", "expected beside train and test no other folder, got 'extra'")
 
 
+def test_a_split_of_an_unknown_name_is_no_class(tmp_path):
+    for name in ("train", "dev"):
+        photos(tmp_path / name)
+    refused(f"images:{tmp_path}", "expected beside train and test no other folder, got 'dev'")
+
+
 def test_size_and_channels_are_the_recipes_unless_the_user_says(tmp_path):
     photos(tmp_path / "p")
     dataset = data.load(f"images:{tmp_path / 'p'},channels=3", image_size=28, channels=1)
@@ -265,6 +271,9 @@ def test_wrong_label_files_get_one_line(tmp_path):
     refused(labels("file,label\na.png\n"), "line 2: expected a file name and a label, got 'a.png'")
     refused(labels("file,label\na.png,1\na.png,2\n"), "line 3: calls 'a.png' '2', an earlier line '1'")
     refused(labels("file,label\n"), "got no row")
+    refused(
+        labels("file,width,label\na.png,9,1\n"), "expected two columns, file name and label, got 'file,width,label'"
+    )
     refused(labels("a.png,1\nb.png,2\n"), r"expected a header, got the picture 'a\.png' in line 1")
     refused(labels("a,1\nb,2\n"), "expected a header, got the picture 'a' in line 1")
     save(tmp_path / "b.jpg", [[1]])

@@ -219,6 +219,14 @@ def test_imagenet_is_read_from_its_folders(tmp_path, monkeypatch):
     assert decoded.card.classes == ("n01", "n02")
 
 
+def test_what_else_lies_beside_imagenets_folders_is_left_alone(tmp_path, monkeypatch):
+    folder = imagenet(tmp_path, monkeypatch)
+    (folder / "ILSVRC2012_devkit_t12").mkdir()
+    (folder / "test").mkdir()
+    noise(20, 30).save(folder / "test" / "1.JPEG")
+    assert len(data.load("imagenet,size=9", "test")) == len(data.load_files("imagenet", "test")) == 4
+
+
 def test_an_imagenet_that_is_not_whole_is_not_called_good(tmp_path, monkeypatch):
     folder = imagenet(tmp_path, monkeypatch)
     with pytest.raises(DataError, match="train: expected 1,281,167 pictures, got 6; unpack the archive again"):

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -110,12 +112,19 @@ def test_each_network_learns_from_its_own_examples_alone():
     assert not torch.equal(ends[0]["lenet_60"], ends[1]["lenet_60"])
 
 
+def of_one(train):
+    """The set with all labels 7."""
+    return dataclasses.replace(train, tensors={**train.tensors, "y": torch.full_like(train.tensors["y"], 7)})
+
+
 def test_more_examples_than_there_are_and_too_large_cells_are_refused():
     train = data.load("fashion-mnist-sample")
     with pytest.raises(InputError, match="--sizes: expected at most 10000, the training examples, got 10001"):
         classical_features.examples(classical_features.Config(sizes=(20, 10001)), train)
     with pytest.raises(InputError, match="--cell: expected at most 14"):
         classical_features.examples(classical_features.Config(cell=15), train)
+    with pytest.raises(InputError, match="--sizes: expected two classes in each, got one in the first 3"):
+        classical_features.examples(classical_features.Config(sizes=(3, 20)), of_one(train))
     with pytest.raises(InputError, match="--sizes: expected at least two rising numbers"):
         classical_features.Config(sizes=(60, 20))
 

@@ -160,6 +160,31 @@ def test_the_regression_comes_to_where_scikit_learns_does(learnt, tmp_path):
     np.testing.assert_allclose(ours, referee.coef_, atol=0.01 * np.abs(referee.coef_).max())  # 300 steps come so near
 
 
+def test_it_is_looked_into_on_the_pictures_that_it_is_measured_on(seeing):
+    folder, result = seeing
+    _, _, test = feature_extraction.RECIPE.opened(folder)
+    assert len(test) == 100
+    again = feature_extraction.RECIPE.measured(folder, feature_extraction.RECIPE.opened(folder))
+    assert again.metrics["test_accuracy"] == pytest.approx(result.metrics["best_test_accuracy"])
+
+
+@pytest.mark.parametrize("name", ["resnet-imagenet", "deep-narrow-kernels", "linear-regression"])
+def test_only_a_run_of_one_classifier_can_look(name, tmp_path):
+    folder = RunFolder.create(name, {}, tmp_path / "run")
+    with pytest.raises(InputError, match=f"--from: expected a run of one classifier, .* got one of {name}"):
+        feature_extraction.seen_by(feature_extraction.Config(from_=str(folder.path)))
+
+
+def test_a_contests_network_can_look(tmp_path):
+    folder = RunFolder.create("cifar10-kaggle", {}, tmp_path / "run")
+    folder.write_data({"classes": ["a"], "channels": 3, "image_size": [32, 32], "example_shape": [3, 32, 32]})
+    told = feature_extraction.seen_by(feature_extraction.Config(from_=str(folder.path)))
+    assert feature_extraction.seer(feature_extraction.Config(), {"seer": told})(torch.zeros(1, 3, 32, 32)).shape == (
+        1,
+        512,
+    )
+
+
 def test_a_stopped_extraction_goes_on_without_what_saw(learnt, tmp_path):
     start = tmp_path / "start"
     shutil.copytree(learnt.path, start)

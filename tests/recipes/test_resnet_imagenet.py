@@ -1,4 +1,5 @@
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -118,6 +119,13 @@ def test_testing_with_ten_crops_sees_as_many_pictures_as_with_one():
         assert next(iter(batches))[0].shape == shape
 
 
+def test_with_a_limit_pictures_of_all_classes_are_measured():
+    files = data.load_files("drawn-photographs", "test")
+    small = {"crop": 32, "shortest": 32, "longest": 40, "test_side": 36, "batch_size": 20, "limit": 1, "crops": 1}
+    ((_, y),) = recipe.test_batches(Config(**small, workers=1), files, torch.device("cpu"))
+    assert y.unique().tolist() == list(range(10))
+
+
 def test_prediction_names_a_file_that_is_no_picture(tmp_path, monkeypatch):
     monkeypatch.setattr(recipe, "trained", lambda folder: (prepared(), dataclasses.replace(Config(), crops=1)))
     folder = type("Folder", (), {"data": {"classes": ["a", "b", "c"]}})
@@ -140,11 +148,31 @@ def test_prediction_sees_the_middle_of_the_picture(tmp_path, monkeypatch):
     assert prediction.probabilities == pytest.approx(dict(zip(["green", "blue", "red"], expected, strict=True)))
 
 
-def test_a_run_is_exported_with_the_middles_of_validation_pictures(tmp_path):
+@pytest.fixture(scope="module")
+def averaged(tmp_path_factory):
+    """A run whose weights are averaged."""
     sizes = {"crop": 32, "shortest": 32, "longest": 40, "test_side": 36, "crops": 1}
-    config = Config(data="drawn-photographs", batch_size=8, limit=2, epochs=1, workers=1, threads=1, **sizes)
-    folder = RunFolder.create("resnet-imagenet", dataclasses.asdict(config), tmp_path / "run")
-    recipe.run(config, folder)
+    short = {"batch_size": 8, "limit": 2, "epochs": 1, "workers": 1, "threads": 1, "average": "swa,start=0,every=1"}
+    config = Config(data="drawn-photographs", **short, **sizes)
+    folder = RunFolder.create("resnet-imagenet", dataclasses.asdict(config), tmp_path_factory.mktemp("swa") / "run")
+    return folder, recipe.run(config, folder)
+
+
+def test_the_average_of_weights_has_statistics_of_its_own(averaged):
+    folder, result = averaged
+    assert result.metrics["plain_loss"] != result.metrics["test_loss"]
+    assert recipe.measure(folder).metrics["test_loss"] == pytest.approx(result.metrics["test_loss"], rel=1e-5)
+
+
+def test_a_run_is_not_measured_on_other_classes(averaged, tmp_path):
+    folder = RunFolder(shutil.copytree(averaged[0].path, tmp_path / "run"))
+    folder.write_data({**folder.data, "classes": [*folder.data["classes"][:9], "unicorn"]})
+    with pytest.raises(InputError, match="has learnt 10 classes, but drawn-photographs has 10 or others"):
+        recipe.measure(folder)
+
+
+def test_a_run_is_exported_with_the_middles_of_validation_pictures(averaged):
+    folder, _ = averaged
     found = recipe.exportable(folder)
     assert found.real
     assert found.inputs["pixels"].shape == (EXAMPLES, 3, 32, 32)

@@ -94,9 +94,9 @@ def test_stopped_anywhere_and_resumed_equals_never_stopped(tmp_path, stop_after)
     assert second[2]["progress"].history == whole[2]["progress"].history
 
 
-def test_best_is_the_epoch_with_the_best_number(tmp_path):
+def test_best_is_the_first_epoch_with_the_best_number(tmp_path):
     folder = RunFolder.create("mlp", {}, tmp_path / "run")
-    model, losses = nn.Linear(1, 1), iter([3.0, 1.0, 2.0])
+    model, losses = nn.Linear(1, 1), iter([3.0, 1.0, 2.0, 1.0])
     state = {"model": model, "progress": Progress()}
 
     def step(batch):
@@ -113,10 +113,10 @@ def test_best_is_the_epoch_with_the_best_number(tmp_path):
 
     with torch.no_grad():
         model.bias.zero_()
-    fit(step, Bias(), epochs=3, state=state, evaluate=lambda: {"test_loss": next(losses)},
+    fit(step, Bias(), epochs=4, state=state, evaluate=lambda: {"test_loss": next(losses)},
         listeners=[Checkpoints(folder, state)])  # fmt: skip
     assert load_checkpoint(folder.best)["model"]["bias"].item() == 2
-    assert load_checkpoint(folder.last)["model"]["bias"].item() == 3
+    assert load_checkpoint(folder.last)["model"]["bias"].item() == 4
 
 
 def test_a_stopped_run_saves_the_step_it_finished(tmp_path):

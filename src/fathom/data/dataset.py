@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from fathom.errors import DataError
@@ -88,6 +88,10 @@ class Dataset:
     def __repr__(self) -> str:
         shapes = ", ".join(f"{name}: {tuple(tensor.shape)}" for name, tensor in self.tensors.items())
         return f"Dataset({self.used.name} {self.split}, {len(self):,} examples, {shapes})"
+
+    def at(self, places: Tensor) -> Dataset:
+        """The examples at `places`, `(chosen,)` of int64, in their order; what is said of the whole set stays."""
+        return replace(self, tensors={name: tensor[places] for name, tensor in self.tensors.items()})
 
     def require_images(self) -> Dataset:
         """This set, if its `x` is `(examples, channels, height, width)`.

@@ -50,7 +50,9 @@ class Labelled:
     split: str = ""
 
 
-def read(name: str, folder: Path, split: str, options: dict[str, Any]) -> Dataset:
+def read(
+    name: str, folder: Path, split: str, options: dict[str, Any], splits: tuple[Path, Path] | None = None
+) -> Dataset:
     """One split of the pictures in `folder`.
 
     Args:
@@ -58,12 +60,13 @@ def read(name: str, folder: Path, split: str, options: dict[str, Any]) -> Datase
         folder: where the pictures are.
         split: `train` or `test`.
         options: of `OPTIONS`. Without `size` and `channels` they are those of the first picture.
+        splits: the folders inside with the training and the test pictures; None finds them by their names.
 
     Raises:
         DataError: there is no folder, too few classes, an empty class, a label without picture, or a picture that
             can't be decoded (with `skip_bad` it is left out and counted, as long as its class keeps others to learn).
     """
-    pictures, classes = labelled(name, folder, options)
+    pictures, classes = labelled(name, folder, options, splits)
     size, channels = _shape([picture.path for picture in pictures], options)
     pixels, good, digest = _decoded(folder, pictures, size, channels, options.get("skip_bad", False))
     kept = [pictures[position] for position in good]
@@ -90,7 +93,9 @@ def read(name: str, folder: Path, split: str, options: dict[str, Any]) -> Datase
     return Dataset(card, split, {"x": x, "y": y}, used, about(card.classes, x))
 
 
-def labelled(name: str, folder: Path, options: dict[str, Any]) -> tuple[list[Labelled], list[str]]:
+def labelled(
+    name: str, folder: Path, options: dict[str, Any], splits: tuple[Path, Path] | None = None
+) -> tuple[list[Labelled], list[str]]:
     """All pictures in `folder`, those of the training split first, and the names of the classes, without decoding any.
 
     Arguments and errors as of `read`.
@@ -99,7 +104,7 @@ def labelled(name: str, folder: Path, options: dict[str, Any]) -> tuple[list[Lab
         what = "it is a file" if folder.exists() else "there is none"
         raise DataError(f"{name}: expected a folder of pictures at {folder}, but {what}; give images:DIR")
     labels = options.get("labels")
-    pictures = _from_csv(folder, labels) if labels else _from_folders(folder)
+    pictures = _from_csv(folder, labels) if labels else _from_folders(folder, splits)
     classes = sorted({picture.label for picture in pictures})
     if len(classes) < 2:
         raise DataError(f"{name}: expected at least two classes, got only {classes[0]!r}; add pictures of another")
@@ -113,27 +118,38 @@ def _subfolders(folder: Path) -> list[Path]:
     return sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith((".", "__")))
 
 
-def _from_folders(folder: Path) -> list[Labelled]:
+def _from_folders(folder: Path, splits: tuple[Path, Path] | None) -> list[Labelled]:
+    train, test = splits or _split_folders(folder)
+    if train is None:
+        return _classes(folder, "")
+    learnt = _classes(train, "train" if test is not None else "")
+    unseen = _classes(test, "test") if test is not None else []
+    if strangers := sorted({picture.label for picture in unseen} - {picture.label for picture in learnt}):
+        raise DataError(f"{test}: expected the classes of {train}, got also {strangers[0]!r}; add it there")
+    return learnt + unseen
+
+
+def _split_folders(folder: Path) -> tuple[Path | None, Path | None]:
+    """The folders with the training and the test pictures; None for what there is not.
+
+    Raises:
+        DataError: there is another folder beside them.
+    """
     inside = {entry.name.lower(): entry for entry in _subfolders(folder)}
     for other, name in SYNONYMS.items():
         if other in inside and name not in inside and _subfolders(inside[other]):
             inside[name] = inside.pop(other)
     others = sorted(inside.keys() - {"train", *TEST_FOLDERS})
-    if others and len(inside) > 1 + len(others) and "train" in inside and _subfolders(inside["train"]):
+    if "train" not in inside:
+        return None, None
+    if others and _subfolders(inside["train"]):
         raise DataError(
             f"{folder}: expected beside train and {TEST_FOLDERS[0]} no other folder, got {inside[others[0]].name!r}; "
             "take it away, or give each class a folder of its own"
         )
-    if "train" not in inside or not inside.keys() <= {"train", *TEST_FOLDERS}:
-        return _classes(folder, "")
-    train = _classes(inside["train"], "train" if len(inside) > 1 else "")
-    tests = [inside[name] for name in TEST_FOLDERS if name in inside]
-    test = _classes(tests[0], "test") if tests else []
-    if strangers := sorted({picture.label for picture in test} - {picture.label for picture in train}):
-        raise DataError(
-            f"{tests[0]}: expected the classes of {inside['train']}, got also {strangers[0]!r}; add it there"
-        )
-    return train + test
+    if others:
+        return None, None
+    return inside["train"], next((inside[name] for name in TEST_FOLDERS if name in inside), None)
 
 
 def _classes(folder: Path, split: str) -> list[Labelled]:
@@ -168,6 +184,8 @@ def _from_csv(folder: Path, labels: str) -> list[Labelled]:
     by_name = {path.relative_to(folder).as_posix(): path for path in images}
     by_stem = {path.relative_to(folder).with_suffix("").as_posix(): path for path in images}
     stems = Counter(path.relative_to(folder).with_suffix("").as_posix() for path in images)
+    if rows and any(name.strip() for name in rows[0][2:]):
+        raise DataError(f"{file}: expected two columns, file name and label, got {','.join(rows[0])!r}; keep these two")
     first = rows[0][0].strip().removeprefix("./") if rows and rows[0] else ""
     if first in by_name or first in by_stem:
         raise DataError(f"{file}: expected a header, got the picture {first!r} in line 1; write id,label above it")

@@ -75,7 +75,8 @@ def read(card: Card, split: str, options: dict[str, Any]) -> Dataset:
     from fathom.data import image_folder
 
     folder, origin = root(card)
-    dataset = image_folder.read(card.name, folder, split, {"size": SIZE, "channels": 3, **options})
+    splits = (folder / FOLDERS["train"], folder / FOLDERS["test"])
+    dataset = image_folder.read(card.name, folder, split, {"size": SIZE, "channels": 3, **options}, splits)
     return replace(dataset, card=replace(card, classes=dataset.card.classes), used=replace(dataset.used, origin=origin))
 
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,11 @@ class PictureFiles:
     def path(self, number: int) -> Path:
         """Of one example."""
         return self.folder / os.fsdecode(self.names[number])
+
+    def at(self, places: np.ndarray | Tensor) -> "PictureFiles":
+        """The pictures at `places`, `(chosen,)` of int, in their order; what is said of the whole set stays."""
+        chosen = np.asarray(places)
+        return replace(self, names=self.names[chosen], labels=self.labels[chosen])
 
     @property
     def tensors(self) -> dict[str, Tensor]:

@@ -19,7 +19,7 @@ from fathom.recipes.common.classifier import load_splits
 from fathom.recipes.common.contest_recipe import ContestRecipe
 from fathom.records import Result, RunFolder
 from fathom.train import Listener, TrainConfig
-from fathom.train.experiment import conduct, describe, prepare
+from fathom.train.experiment import conduct, describe, measured_places, prepare
 from fathom.train.supervised import Measure
 
 SECTION = "d2l-zh 7.1"
@@ -187,7 +187,8 @@ def examples(config: Config, train: data.Dataset) -> tuple[Tensor, Tensor]:
     """As many training pictures and labels as the largest size asks for, in an order drawn from the seed 0.
 
     Raises:
-        InputError: there are not so many, or they have less than two cells of HOG a side.
+        InputError: there are not so many, they have less than two cells of HOG a side, or the first of them are of one
+            class.
     """
     x, y = train.tensors["x"], train.tensors["y"]
     if config.sizes[-1] > len(x):
@@ -197,14 +198,16 @@ def examples(config: Config, train: data.Dataset) -> tuple[Tensor, Tensor]:
             f"--cell: expected at most {min(x.shape[2:]) // 2}, so that two fit into the pictures, got {config.cell}"
         )
     places = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))[: config.sizes[-1]]
+    if len(y[places[: config.sizes[0]]].unique()) < 2:
+        raise InputError(f"--sizes: expected two classes in each, got one in the first {config.sizes[0]}; begin higher")
     return x[places], y[places]
 
 
 def classical(config: Config, x: Tensor, y: Tensor, test: data.Dataset) -> dict[str, float]:
     """Test accuracy of each machine on each kind of feature at each size, as `test_sift_linear_300_accuracy`."""
-    count = min(len(test), config.limit * config.batch_size) if config.limit else len(test)
-    target, found = test.tensors["y"][:count], {}
-    for kind, (seen, unseen) in features(config, x, test.tensors["x"][:count]).items():
+    places = measured_places(test, config)
+    target, found = test.tensors["y"][places], {}
+    for kind, (seen, unseen) in features(config, x, test.tensors["x"][places]).items():
         for kernel, penalty in (("linear", config.penalty), ("rbf", 10 * config.penalty)):
             for size in config.sizes:
                 machine = designed.support_vectors(kernel, seen[:size], y[:size], penalty, config.components)

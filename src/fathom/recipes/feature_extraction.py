@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from fathom import data, models, recipes
 from fathom.data.options import expanded
+from fathom.errors import InputError
 from fathom.layers import namespace
 from fathom.models.stages import start_from
 from fathom.recipes.common import starts
@@ -72,13 +73,26 @@ def seer(config: Config, about: Mapping[str, Any], weights: Mapping[str, Tensor]
         weights: its own; None leaves them as drawn.
     """
     told = about["seer"]
-    recipe = recipes.load(told["recipe"]).RECIPE
+    recipe = classifier(told["recipe"])
     settings = {**told["config"], "rung": config.rung, "from_": "", "freeze": "", "discriminative": 1.0}
     known = {entry.name for entry in fields(recipe.config)}
     network = recipe.network(recipe.config(**{name: settings[name] for name in known & set(settings)}), told["about"])
     if weights is not None:
         start_from(network, weights)
     return without_head(network)
+
+
+def classifier(name: str) -> Classifier:
+    """The recipe `name`, if its runs end in one network that sorts pictures.
+
+    Raises:
+        InputError: they do not.
+    """
+    recipe = getattr(recipes.load(name), "RECIPE", None)
+    found = getattr(recipe, "classifier", recipe)
+    if not isinstance(found, Classifier):
+        raise InputError(f"--from: expected a run of one classifier, to look at pictures, got one of {name}")
+    return found
 
 
 def build(config: Config, about: Mapping[str, Any], weights: Mapping[str, Tensor] | None = None) -> OnFrozen:
@@ -107,9 +121,14 @@ def load(config: Config, told: Mapping[str, Any]) -> tuple[data.Dataset, data.Da
 
 
 def seen_by(config: Config) -> dict[str, Any]:
-    """Which network looks at the pictures: of which recipe, by which settings, for which pictures (`about`)."""
+    """Which network looks at the pictures: of which recipe, by which settings, for which pictures (`about`).
+
+    Raises:
+        InputError: `from_` is a run of another kind.
+    """
     if config.from_ and (path := expanded(config.from_)).is_dir():
         run = RunFolder.open(path)
+        classifier(run.recipe)
         return {"recipe": run.recipe, "config": run.config, "about": run.data}
     return {"recipe": EFFICIENT, "config": {}, "about": {}}
 
@@ -174,14 +193,21 @@ def learning(model: nn.Module) -> list[dict[str, Any]]:
 
 def measure(folder: RunFolder) -> Result:
     """Measure the best head of a run on its test pictures again."""
-    model, config = RECIPE.trained(folder)
+    model, config, pictures = RECIPE.opened(folder)
     assert isinstance(model, OnFrozen)
-    assert isinstance(config, Config)
-    test = looked_at(model, load(config, folder.data["seer"])[1], folder.data)
+    test = looked_at(model, pictures, folder.data)
     measures = {"loss": namespace(config.rung).CrossEntropyLoss(), **MEASURES}
     measured = evaluate(model, held_out(test, config), measures, precision=config.precision)
     return measured_again(folder, config, measured, test.used, PUBLISHED, "the checkpoint of the best epoch")
 
 
-RECIPE = Classifier(recipe="feature-extraction", config=Config, build=build, published=PUBLISHED, wishes=WISHES)
+class Extraction(Classifier):
+    """A classifier of as many pictures as its settings say."""
+
+    def load(self, config: Config, folder: RunFolder) -> tuple[data.Dataset, data.Dataset]:
+        """A run's training and test pictures."""
+        return load(config, folder.data["seer"])
+
+
+RECIPE = Extraction(recipe="feature-extraction", config=Config, build=build, published=PUBLISHED, wishes=WISHES)
 predict, draw = RECIPE.predict, RECIPE.draw

@@ -23,7 +23,7 @@ from fathom.models.views import mean_of_views
 from fathom.recipes.common import exports
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener, TrainConfig, evaluate, experiment, load_model
-from fathom.train.experiment import Task, measured_again
+from fathom.train.experiment import Task, check_learnt, measured_again, measured_places
 from fathom.train.export import EXAMPLES, Exportable
 from fathom.train.supervised import Measure
 
@@ -200,10 +200,10 @@ def training_batches(config: Config, files: data.PictureFiles, device: torch.dev
 
 
 def test_batches(config: Config, files: data.PictureFiles, device: torch.device) -> Streamed:
-    """The middles of the pictures, or ten squares of each; with `limit`, of as many pictures as in training."""
+    """The middles of the pictures, or ten squares of each; with `limit`, of as many as in training, spread over all."""
+    files = files.at(measured_places(files, config))
     size = max(1, config.batch_size // config.crops)
-    limit = config.limit * config.batch_size // size
-    return Streamed(files, config.test_view, batch_size=size, limit=limit, device=device, workers=config.workers)
+    return Streamed(files, config.test_view, batch_size=size, device=device, workers=config.workers)
 
 
 def published(config: Config) -> list[dict[str, Any]]:
@@ -257,7 +257,8 @@ def trained(folder: RunFolder) -> tuple[nn.Module, Config]:
 def measure(folder: RunFolder) -> Result:
     """Measure a run's best model on the validation pictures again."""
     model, config = trained(folder)
-    test, device = load_split(config, "test"), devices.choose(config.device)
+    (train, test), device = (load_split(config, split) for split in ("train", "test")), devices.choose(config.device)
+    check_learnt(folder, train, test)
     loss = namespace(config.rung).CrossEntropyLoss()
     measures = {"loss": loss, **error_measures(len(folder.data["classes"]))}
     batches = test_batches(config, test, device)
@@ -319,6 +320,5 @@ def middles(config: Config, count: int) -> tuple[Tensor, Tensor]:
     """The middles of so many validation pictures, spread over the classes, and their classes."""
     test = load_split(config, "test")
     chosen = np.linspace(0, len(test) - 1, count).round().astype(int)
-    some = replace(test, names=test.names[chosen], labels=test.labels[chosen])
-    x, y = next(iter(Streamed(some, replace(config.test_view, count=1), batch_size=count, workers=1)))
+    x, y = next(iter(Streamed(test.at(chosen), replace(config.test_view, count=1), batch_size=count, workers=1)))
     return x, y

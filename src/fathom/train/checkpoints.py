@@ -141,9 +141,9 @@ class Checkpoints:
             self._save(progress, self.folder.last)
 
     def epoch(self, progress: Progress) -> None:
-        """Save; the best epoch so far also becomes `best`, before `last`, so that a kill in between only repeats it."""
+        """Save; an epoch better than all before becomes `best` first, so that a kill in between only repeats it."""
         scores = [record[self.monitor] for record in progress.history if self.monitor in record]
-        if scores and scores[-1] == (max(scores) if self.maximise else min(scores)):
+        if scores and scores.index(max(scores) if self.maximise else min(scores)) == len(scores) - 1:
             self._save(progress, self.folder.best)
             _copy(self.folder.best, self.folder.last)
         elif progress.epoch >= progress.epochs or progress.enough or self._is_worth_it():

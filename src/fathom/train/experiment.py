@@ -1,7 +1,8 @@
 """One supervised experiment from settings to result: what most recipes have in common."""
 
+import copy
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from fathom import autograd, devices, optim
-from fathom.data import Batches
-from fathom.errors import DivergedError, RunFolderError, Stopped
+from fathom.data import Batches, store
+from fathom.errors import DivergedError, InputError, RunFolderError, Stopped
 from fathom.records import DataUsed, Published, Result, RunFolder
 from fathom.seeding import RandomStates, seed_everything
 from fathom.train import engine
@@ -249,11 +250,10 @@ def held_out(test: Examples, config: TrainConfig, device: torch.device | None = 
 
     With `limit` they are as many as so many training batches have, evenly spaced, since they may lie by classes.
     """
-    count = measured_count(test, config)
     fitting = HELD_OUT_NUMBERS // max(1, test.tensors["x"][0].numel())
     tensors = list(test.tensors.values())
-    if count < len(test):
-        tensors = [tensor[spread(len(test), count)] for tensor in tensors]
+    if measured_count(test, config) < len(test):
+        tensors = [tensor[measured_places(test, config)] for tensor in tensors]
     return Batches(*tensors, batch_size=max(config.batch_size, fitting), device=device)
 
 
@@ -263,14 +263,22 @@ def spread(examples: int, count: int) -> Tensor:
     return torch.arange(count) * examples // count
 
 
-def measured_count(test: Examples, config: TrainConfig) -> int:
+def measured_places(test: Sized, config: TrainConfig) -> Tensor:
+    """Which of the test examples `held_out` gives, `(measured,)` of int64."""
+    return spread(len(test), measured_count(test, config))
+
+
+def measured_count(test: Sized, config: TrainConfig) -> int:
     """How many of the test examples `held_out` gives."""
     return min(len(test), config.limit * config.batch_size) if config.limit else len(test)
 
 
-def in_order(batches: Batches) -> Iterator[tuple[Tensor, ...]]:
-    """One epoch of the same examples, as they lie, without moving `batches` on."""
-    yield from Batches(*batches.tensors, batch_size=batches.batch_size, limit=len(batches), device=batches.device)
+def in_order(batches: Any) -> Iterable[tuple[Tensor, ...]]:
+    """One epoch of the same examples, as they lie, from `Batches` or `Streamed`, without moving these on."""
+    others = copy.copy(batches)
+    others.shuffle = False
+    others.load_state_dict({"epoch": 0, "position": 0})
+    yield from others
 
 
 def prepare(config: TrainConfig) -> torch.device:
@@ -375,6 +383,29 @@ def _check_same_data(folder: RunFolder, train: Examples) -> None:
             f"{folder.path}: expected the data that the run began with ({before['name']}), got other bytes "
             f"({now['name']}); bring them back or train anew"
         )
+
+
+def check_learnt(folder: RunFolder, train: Examples, test: Examples, advice: str = "") -> None:
+    """Hold the examples that a run is measured on against those that it has learnt; say it if their bytes are others.
+
+    Args:
+        advice: for those who have other classes, without a stop.
+
+    Raises:
+        InputError: they are of other classes.
+    """
+    learnt, there = folder.data.get("classes"), test.about.get("classes")
+    if learnt is not None and learnt != there:
+        classes = there or []
+        raise InputError(
+            f"{folder.path} has learnt {len(learnt)} classes, but {train.used.name} has {len(classes)} or others "
+            f"({', '.join(map(str, classes[:4]))}, …); {advice or 'train anew on these'}"
+        )
+    before = folder.data.get("source")
+    if before is not None and before["sha256"] != dict(train.used.sha256):
+        pictures = folder.data.get("kind") == "images"
+        so = ", so that it may have learnt from some of the pictures that it is measured on" if pictures else ""
+        store.say(f"{folder.path}: the data have changed since it was trained{so}")
 
 
 def measured_again(

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from fathom import data, metrics, plot
-from fathom.data import augment, store
+from fathom.data import augment
 from fathom.errors import InputError, RunFolderError
 from fathom.layers import namespace
 from fathom.models.views import Mirrored
@@ -21,7 +21,7 @@ from fathom.recipes.common.inputs import encode
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener, TrainConfig, evaluate, experiment, load_model
 from fathom.train.channels_last import channels_last
-from fathom.train.experiment import Task, describe, held_out, measured_again, measured_count, spread
+from fathom.train.experiment import Task, check_learnt, describe, held_out, measured_again, measured_count, spread
 from fathom.train.export import Exportable
 from fathom.train.normalised import scaled, statistics
 
@@ -161,24 +161,17 @@ class Classifier:
         shape = {"size": tuple(about["image_size"]), "channels": about["channels"]} if about["kind"] == "images" else {}
         return {**self.wishes, **shape}
 
+    def load(self, config: Any, folder: RunFolder) -> tuple[data.Dataset, data.Dataset]:
+        """A run's training and test examples."""
+        return load_splits(config, **self.asked(folder))
+
     def opened(self, folder: RunFolder) -> Opened:
         """The best model of a run, its settings, and its test examples."""
         model, config = self.trained(folder)
         if config.channels_last:
             channels_last(model)  # as in training, to the last bit
-        train, test = load_splits(config, **self.asked(folder))
-        if (learnt := folder.data["classes"]) != (there := test.about["classes"]):
-            raise InputError(
-                f"{folder.path} has learnt {len(learnt)} classes, but {config.data} has {len(there)} or others "
-                f"({', '.join(map(str, there[:4]))}, …); {starts.advice(folder)}"
-            )
-        if folder.data.get("source", {}).get("sha256") != dict(train.used.sha256):
-            store.say(
-                f"{folder.path}: the data have changed since it was trained, so that it may have learnt from some of "
-                "the pictures that it is measured on"
-                if folder.data["kind"] == "images"
-                else f"{folder.path}: the data have changed since it was trained"
-            )
+        train, test = self.load(config, folder)
+        check_learnt(folder, train, test, starts.advice(folder))
         return model, config, test
 
     def measure(self, folder: RunFolder) -> Result:
@@ -224,7 +217,7 @@ class Classifier:
         model, config = self.trained(folder)
         if folder.data["kind"] != "images":
             return []
-        _, test = load_splits(config, **self.asked(folder))
+        _, test = self.load(config, folder)
         places = spread(len(test), SHOWN)
         images, target = data.pixels(test.tensors["x"][places]), test.tensors["y"][places]
         with torch.inference_mode():

@@ -16,7 +16,7 @@ from fathom.recipes.common.contest import Contest, Rule, compare
 from fathom.recipes.common.inputs import encode
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener, load_model
-from fathom.train.experiment import conduct, describe, measured_again, prepare
+from fathom.train.experiment import check_learnt, conduct, describe, measured_again, prepare
 from fathom.train.supervised import Measure
 
 Build = Callable[[Any, Mapping[str, Any]], nn.ModuleDict]
@@ -136,6 +136,7 @@ class ContestRecipe:
         """Compare a run's contestants on its test examples again."""
         config = self.config(**folder.config)
         train, test = self.load(config)
+        check_learnt(folder, train, test)
         numbers = self.numbers(config, self.trained(folder), train, test)
         return measured_again(folder, config, numbers, test.used, self.published, "the last checkpoint")
 

@@ -16,7 +16,7 @@ from fathom.plot.classes import shortened
 from fathom.recipes.common.classifier import Opened
 from fathom.recipes.common.inputs import encode
 from fathom.records import RunFolder
-from fathom.train.experiment import held_out
+from fathom.train.experiment import held_out, measured_places
 
 SHOWN = 12  # test pictures with their heat, and worst errors
 HEATED = 224  # pixels a side at least, to which the heat is drawn over a smaller picture
@@ -29,7 +29,8 @@ class Inside:
 
     Args:
         classes: their names.
-        answers: to all test examples.
+        answers: to all test examples that were asked.
+        places: where these are in the test set, `(asked,)` of int64.
         layer: whose maps were drawn; empty if the model has none.
         pictures: the files written.
         left_out: sentences on the pictures that this run can't have.
@@ -37,6 +38,7 @@ class Inside:
 
     classes: tuple[str, ...]
     answers: diagnose.Answers
+    places: Tensor
     layer: str
     pictures: tuple[Path, ...]
     left_out: tuple[str, ...]
@@ -66,7 +68,7 @@ class Inside:
             },
             "worst_errors": [
                 {
-                    "example": mistake.example,
+                    "example": int(self.places[mistake.example]),
                     "true": self.classes[mistake.truth],
                     "predicted": self.classes[mistake.predicted],
                     "probability": mistake.probability,
@@ -92,7 +94,9 @@ def classifier(folder: RunFolder, module: ModuleType, flag: str) -> Any:
     """
     recipe: Any = getattr(module, "RECIPE", None)
     if not folder.data.get("classes") or not hasattr(recipe, "opened"):
-        reason = "trains several models" if folder.data.get("classes") else "has no classes"
+        reason = "has no classes"
+        if folder.data.get("classes"):
+            reason = "trains several models" if recipe is not None else "decodes its pictures anew each time"
         raise InputError(
             f"{folder.path}: expected a run of one classifier to look into, but {folder.recipe} {reason}; "
             f"leave {flag} out"
@@ -121,6 +125,9 @@ def look(folder: RunFolder, opened: Opened, layer: str = "", images: Sequence[st
         )
     own = torch.cat([encode(folder.data, file) for file in images]) if images else None
     maps = _maps(model, test, layer) if pictured else None
+    places = measured_places(test, config)
+    if len(places) < len(test):
+        test = test.at(places)  # `held_out` would ask these alone; what is drawn must be what was asked
     answers = diagnose.ask(model, held_out(test, config), len(classes), precision=config.precision)
     target = _folder(folder)
     pictures = _of_classes(target, answers, classes)
@@ -131,6 +138,7 @@ def look(folder: RunFolder, opened: Opened, layer: str = "", images: Sequence[st
     return Inside(
         classes=classes,
         answers=answers,
+        places=places,
         layer=maps.name if maps else "",
         pictures=tuple(pictures),
         left_out=tuple(left_out),
