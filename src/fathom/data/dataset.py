@@ -89,7 +89,7 @@ class Dataset:
         shapes = ", ".join(f"{name}: {tuple(tensor.shape)}" for name, tensor in self.tensors.items())
         return f"Dataset({self.used.name} {self.split}, {len(self):,} examples, {shapes})"
 
-    def at(self, places: Tensor) -> Dataset:
+    def at(self, places: Tensor | slice) -> Dataset:
         """The examples at `places`, `(chosen,)` of int64, in their order; what is said of the whole set stays."""
         return replace(self, tensors={name: tensor[places] for name, tensor in self.tensors.items()})
 

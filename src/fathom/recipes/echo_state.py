@@ -78,7 +78,7 @@ def held_out(config: Config, test: data.Dataset) -> data.Dataset:
             f"--washout, --horizon: expected together at most {count}, the steps of the test part, got {need}; "
             "give a longer series"
         )
-    return replace(test, tensors={name: tensor[:count] for name, tensor in test.tensors.items()})
+    return test.at(slice(count))
 
 
 def continues(examples: data.Dataset) -> bool:

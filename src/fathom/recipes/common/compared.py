@@ -73,8 +73,7 @@ def first(examples: data.Dataset, count: int) -> data.Dataset:
     taken: Any = slice(count)
     if len(classes.unique_consecutive()) == len(classes.unique()):
         taken = torch.randperm(total, generator=seeding.generator(0))[:count]
-    tensors = {name: tensor[taken] for name, tensor in examples.tensors.items()}
-    return replace(examples, tensors=tensors, used=replace(examples.used, sizes={examples.split: min(count, total)}))
+    return replace(examples.at(taken), used=replace(examples.used, sizes={examples.split: min(count, total)}))
 
 
 class Varied(contest.Contest):
