@@ -52,15 +52,19 @@ CONVOLUTIONS = ("conv1", "conv2")  # on the way through a block, and the first o
 
 @dataclass(frozen=True, kw_only=True)
 class Config(SmallPicturesConfig):
-    """The paper's rule, augmentation and start: SGD at 0.1, divided by 10 at half and three quarters, He's weights.
+    """The paper's rule, augmentation and start: SGD, its rate divided by 10 at half and three quarters, He's weights.
 
-    The paper has all 50,000 pictures and 164 epochs: `--examples 0 --test-examples 0 --epochs 164`.
+    Of 10,000 pictures batches of 32 make four times the updates of the paper's 128, without which 56 layers do not get
+    far enough to show what shortcuts are worth; the rate is 0.05. The paper's own training is `--examples 0
+    --test-examples 0 --epochs 164 --batch-size 128 --lr 0.1`.
 
     Args:
         depths: layers of the networks, 6n + 2 each; one with and one without shortcuts of every depth.
         highway: layers of a highway network beside them, 6n + 2; 0 for none.
     """
 
+    batch_size: int = 32
+    lr: float = 0.05
     depths: tuple[int, ...] = (20, 56)
     highway: int = 20
 
