@@ -9,6 +9,7 @@ from PIL import Image
 from torch import nn
 
 from fathom import data, recipes
+from fathom.errors import InputError
 from fathom.models.measure import measure
 from fathom.models.receptive_field import receptive_fields
 from fathom.recipes import (
@@ -236,3 +237,11 @@ def test_both_see_as_much():
     fields = [receptive_fields(deep_narrow_kernels.network(size, 2, COLOUR), (3, 32, 32)) for size in (3, 5)]
     last = [[field.height.size for name, field in found.items() if name.isdigit()] for found in fields]
     assert max(last[0][:-3]) == max(last[1][:-3])
+
+
+def test_networks_compared_on_some_classes_are_not_measured_on_others(tmp_path):
+    config = deep_narrow_kernels.Config(data="drawn-shapes,size=9", examples=20, test_examples=20)
+    folder = RunFolder.create("deep-narrow-kernels", dataclasses.asdict(config), tmp_path / "run")
+    folder.write_data({"classes": ["cat", "dog"], "kind": "images"})
+    with pytest.raises(InputError, match=r"has learnt 2 classes, but drawn-shapes.* has 10 or others .*train anew"):
+        deep_narrow_kernels.measure(folder)

@@ -23,7 +23,7 @@ from fathom.models.views import mean_of_views
 from fathom.recipes.common import exports
 from fathom.records import Prediction, Result, RunFolder
 from fathom.train import Listener, TrainConfig, evaluate, experiment, load_model
-from fathom.train.experiment import Task, check_learnt, measured_again, measured_places
+from fathom.train.experiment import Task, check_learnt, measured_again, measured_places, spread
 from fathom.train.export import EXAMPLES, Exportable
 from fathom.train.supervised import Measure
 
@@ -319,6 +319,6 @@ def draw(folder: RunFolder) -> list[Path]:
 def middles(config: Config, count: int) -> tuple[Tensor, Tensor]:
     """The middles of so many validation pictures, spread over the classes, and their classes."""
     test = load_split(config, "test")
-    chosen = np.linspace(0, len(test) - 1, count).round().astype(int)
-    x, y = next(iter(Streamed(test.at(chosen), replace(config.test_view, count=1), batch_size=count, workers=1)))
+    some = test.at(spread(len(test), count))
+    x, y = next(iter(Streamed(some, replace(config.test_view, count=1), batch_size=count, workers=1)))
     return x, y
